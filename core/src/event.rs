@@ -1,0 +1,81 @@
+//! What happened, as data: for logs, metrics, traces and checkers. Nothing in the protocol depends on
+//! anyone reading it.
+
+use crate::ids::{ClientId, GroupId, Index, NodeId, Term};
+use crate::outputs::FileId;
+use crate::time::Stamp;
+
+/// Something a reader of the trace would want to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// This replica asks for votes in a term.
+    Campaigning { group: GroupId, term: Term },
+    /// This replica leads from now on.
+    Leading { group: GroupId, term: Term },
+    /// This replica has learnt who leads.
+    Following { group: GroupId, term: Term, leader: NodeId },
+    /// This replica led and does not any more.
+    SteppedDown { group: GroupId, term: Term, why: StepDown },
+    /// Entries that this replica had appended were replaced by a leader's.
+    Truncated { group: GroupId, from: Index },
+    /// The log of a file ended in bytes that were never known synced; they were left behind.
+    TornTail { file: FileId, offset: u64 },
+    /// Bytes that had been synced do not check out any more.
+    Damaged { file: FileId, offset: u64 },
+    /// A replica that had lost promises to damage has made up for them and votes again.
+    Repaired { group: GroupId, index: Index },
+    /// A state image of the group is durable up to an index.
+    SnapshotMade { group: GroupId, index: Index },
+    /// A state image came from the leader and replaced what was here.
+    SnapshotInstalled { group: GroupId, index: Index },
+    /// A leader sends its state image to a replica too far behind.
+    SnapshotSending { group: GroupId, to: NodeId, index: Index },
+    /// Two replicas differ at the same index: the scrub found it.
+    Diverged { group: GroupId, node: NodeId, index: Index },
+    /// A leader's stamps run too far ahead of this node's clock; its entries were refused.
+    ClockRefused { group: GroupId, from: NodeId, stamp: Stamp },
+    /// The disk has not answered a sync for longer than the limit, or does again.
+    DiskStalled { stalled: bool },
+    /// A write or sync failed: the engine has stopped for good.
+    DiskFailed,
+    /// A peer sent bytes that do not decode; the connection should be closed.
+    PeerMalformed { from: NodeId },
+    /// A node's process is not the one heard before.
+    PeerRestarted { node: NodeId },
+    /// A peer's beats have stopped, or are heard again.
+    PeerSilent { node: NodeId, silent: bool },
+    /// A client was hung up on because the answer to a write of its cannot be known any more.
+    AnswerLost { client: ClientId },
+    /// The membership view changed.
+    Member { node: NodeId, liveness: Liveness, incarnation: u64 },
+    /// A datagram of another cluster was refused.
+    ForeignCluster,
+}
+
+/// Why a leader stopped leading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepDown {
+    /// It saw a higher term.
+    HigherTerm,
+    /// It had not heard from a majority for an election timeout.
+    NoQuorum,
+    /// Its disk does not answer.
+    DiskStalled,
+    /// It handed leadership over.
+    Transferred,
+    /// A majority refuses its stamps.
+    ClockRefused,
+}
+
+/// What the membership layer thinks of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Liveness {
+    /// Answers.
+    Alive,
+    /// Does not, for now.
+    Suspect,
+    /// Does not, and had its chance.
+    Dead,
+    /// Said goodbye.
+    Left,
+}

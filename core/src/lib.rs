@@ -1,0 +1,25 @@
+//! The protocol of Driftless as one deterministic state machine that does no I/O.
+#![no_std]
+
+extern crate alloc;
+
+pub mod bytes;
+pub mod cluster;
+pub mod command;
+pub mod config;
+pub mod engine;
+pub mod event;
+pub mod ids;
+pub mod outputs;
+pub mod placement;
+pub mod resp;
+pub mod rng;
+pub mod store;
+pub mod time;
+pub mod wal;
+
+pub use engine::{Admission, Engine, GroupView, Recovery, Role, Turn};
+pub use event::{Event, Liveness};
+pub use ids::{ClientId, ClusterId, GroupId, Index, Key, Keyspace, LaneId, Life, NodeId, Term};
+pub use outputs::{DiskBatch, DiskOp, FileId, Lanes, Outputs, SyncToken};
+pub use time::{Instant, Now, Span, Stamp, WallTime};

@@ -1,0 +1,162 @@
+//! What a turn asks its driver to do. Owned by the driver, cleared and reused, never reallocated
+//! after warm-up.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::event::Event;
+use crate::ids::{ClientId, GroupId, Index};
+use crate::time::Instant;
+
+/// Everything one turn leaves to be done. All of it may be carried out at once, in any order across
+/// kinds: what must wait for the disk or for a quorum is held back inside.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Bytes for the same lane of other nodes; one lane a [`crate::NodeId`].
+    pub sends: Lanes,
+    /// Bytes for the other engines of this node; one lane a [`crate::LaneId`].
+    pub handoffs: Lanes,
+    /// Bytes for clients, encoded as each of them asked; one lane a [`ClientId`].
+    pub replies: Lanes,
+    /// Clients to hang up on, once what `replies` holds for them is written.
+    pub closes: Vec<ClientId>,
+    /// Disk work. Order binds per file.
+    pub disk: DiskBatch,
+    /// What happened, for logs, metrics and traces. Nothing depends on anyone reading it.
+    pub events: Vec<Event>,
+    /// When to take a turn even if nothing arrives, and why. Replaces what an earlier turn said.
+    pub wake_at: Option<(Instant, &'static str)>,
+}
+
+impl Outputs {
+    /// Forgets the last turn and keeps its memory.
+    pub fn clear(&mut self) {
+        self.sends.clear();
+        self.handoffs.clear();
+        self.replies.clear();
+        self.closes.clear();
+        self.disk.clear();
+        self.events.clear();
+        self.wake_at = None;
+    }
+}
+
+/// Byte buffers by small dense number.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    buffers: Vec<Vec<u8>>,
+    filled: Vec<u32>,
+}
+
+impl Lanes {
+    /// The buffer of lane `id`, to append to. Whoever asks for it must append something.
+    pub fn lane(&mut self, id: u32) -> &mut Vec<u8> {
+        let at = id as usize;
+        if at >= self.buffers.len() {
+            self.buffers.resize_with(at + 1, Vec::new);
+        }
+        if self.buffers[at].is_empty() {
+            self.filled.push(id);
+        }
+        &mut self.buffers[at]
+    }
+
+    /// Visits each lane that has bytes, in the order they were first written to. The visitor may swap
+    /// the buffer for an empty one of its own and so take the bytes without copying them.
+    pub fn drain(&mut self, mut visit: impl FnMut(u32, &mut Vec<u8>)) {
+        for id in self.filled.drain(..) {
+            let buffer = &mut self.buffers[id as usize];
+            if !buffer.is_empty() {
+                visit(id, buffer);
+            }
+            buffer.clear();
+        }
+    }
+
+    /// The lanes that have bytes, in the order they were first written to.
+    pub fn filled(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.filled.iter().map(|&id| (id, self.buffers[id as usize].as_slice()))
+    }
+
+    /// Forgets the bytes of one lane.
+    pub(crate) fn drop_lane(&mut self, id: u32) {
+        if let Some(buffer) = self.buffers.get_mut(id as usize) {
+            buffer.clear();
+            self.filled.retain(|&filled| filled != id);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.drain(|_, _| ());
+    }
+}
+
+/// Disk operations and the bytes they write, in one piece that can be handed to another thread.
+#[derive(Debug, Default)]
+pub struct DiskBatch {
+    /// In order; order binds per file.
+    pub ops: Vec<DiskOp>,
+    /// What [`DiskOp::Write`] ranges point into.
+    pub bytes: Vec<u8>,
+}
+
+impl DiskBatch {
+    /// Asks for `bytes` to be written.
+    pub fn write(&mut self, file: FileId, offset: u64, bytes: &[u8]) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(bytes);
+        let end = u32::try_from(self.bytes.len()).expect("a turn writes less than 4 GiB");
+        self.ops.push(DiskOp::Write { file, offset, bytes: start..end });
+    }
+
+    /// Forgets the operations and keeps their memory.
+    pub fn clear(&mut self) {
+        self.ops.clear();
+        self.bytes.clear();
+    }
+}
+
+/// One disk operation. There is no read: disks are read only before the first turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskOp {
+    /// Write at an offset; the first write creates the file.
+    Write {
+        /// Which file.
+        file: FileId,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// Which bytes of the batch.
+        bytes: Range<u32>,
+    },
+    /// Make all earlier writes to the file durable, and its directory entry if it is new, then
+    /// report `token` in a later turn.
+    Sync {
+        /// Which file.
+        file: FileId,
+        /// Handed back through [`crate::Turn::disk_synced`].
+        token: SyncToken,
+    },
+    /// Delete; nothing durable refers to the file any more. A file that is not there is no error.
+    Remove {
+        /// Which file.
+        file: FileId,
+    },
+}
+
+/// Names a file of an engine; the driver maps it to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileId {
+    /// A state image of one group up to an index.
+    Snapshot {
+        /// Of which group.
+        group: GroupId,
+        /// Up to which index.
+        index: Index,
+    },
+    /// A stretch of the log. Numbers only grow and are never reused.
+    Segment(u64),
+}
+
+/// Names a sync; larger tokens were asked for later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SyncToken(pub u64);

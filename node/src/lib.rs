@@ -1,0 +1,1 @@
+//! The production node: sockets, files, threads and configuration around the pure core.

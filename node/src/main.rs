@@ -1,0 +1,2 @@
+//! The production binary.
+fn main() {}
