@@ -1,6 +1,7 @@
 //! Commands: one table as data, what each does to the store, and what each says.
 
 mod data;
+pub mod glob;
 mod id;
 pub mod spec;
 mod table;
