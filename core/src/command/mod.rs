@@ -1,5 +1,6 @@
 //! Commands: one table as data, what each does to the store, and what each says.
 
+pub mod connection;
 mod data;
 pub mod glob;
 mod id;
