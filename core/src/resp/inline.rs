@@ -26,6 +26,12 @@ pub(super) fn inline(bytes: &[u8], args: &mut ArgsBuffer) -> Result<Parsed, Pars
     } else {
         words(line, args);
     }
+    // As Redis does: what a web page can make a browser send must never run commands.
+    if let Some(name) = args.args(bytes).get(0) {
+        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+            return Err(ParseError::Http);
+        }
+    }
     Ok(Parsed::Command { used })
 }
 

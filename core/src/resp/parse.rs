@@ -48,6 +48,8 @@ pub enum ParseError {
     InlineTooBig,
     /// An inline command with quotes that do not match.
     Quotes,
+    /// A line of HTTP: a browser has been sent here, and what follows must not be run.
+    Http,
 }
 
 impl fmt::Display for ParseError {
@@ -61,6 +63,7 @@ impl fmt::Display for ParseError {
             }
             Self::BulkEnd => formatter.write_str("bulk string not terminated by CRLF"),
             Self::InlineTooBig => formatter.write_str("too big inline request"),
+            Self::Http => formatter.write_str("this is not an HTTP server"),
             Self::Quotes => formatter.write_str("unbalanced quotes in request"),
         }
     }

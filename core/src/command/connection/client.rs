@@ -45,7 +45,7 @@ pub(super) fn execute(
     reply: &mut Reply<'_>,
 ) -> Effect {
     match spec.id {
-        Id::ClientId => reply.integer(connection.id as i64),
+        Id::ClientId => reply.count(connection.id),
         Id::ClientGetName if connection.name.is_empty() => reply.null(),
         Id::ClientGetName => reply.bulk(&connection.name),
         Id::ClientSetName => hello::set_name(args.at(2), connection, reply),
@@ -133,15 +133,22 @@ fn pause(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
     };
     match integer(args.at(2)) {
         None => reply.error("ERR timeout is not an integer or out of range"),
-        Some(timeout) if timeout < 0 => reply.error("ERR timeout is negative"),
         Some(_) if args.len() > 4 => reply.error(SYNTAX),
-        Some(timeout) => {
-            reply.ok();
-            let nanoseconds = (timeout as u64).saturating_mul(1_000_000);
-            return Effect::Pause { span: Span(nanoseconds), reads };
-        }
+        Some(timeout) => match u64::try_from(timeout) {
+            Err(_) => reply.error("ERR timeout is negative"),
+            Ok(timeout) => {
+                reply.ok();
+                let span = Span(timeout.saturating_mul(1_000_000));
+                return Effect::Pause { span, reads };
+            }
+        },
     }
     Effect::None
+}
+
+/// A whole number above zero.
+fn above_zero(text: &[u8]) -> Option<u64> {
+    integer(text).and_then(|number| u64::try_from(number).ok()).filter(|&number| number > 0)
 }
 
 /// Whether a kind of connection is one that exists here; `None` if Redis does not know it either.
@@ -153,9 +160,8 @@ fn kind(word: &[u8]) -> Option<bool> {
     }
 }
 
-fn unknown_kind(word: &[u8], reply: &mut Reply<'_>) -> Effect {
+fn unknown_kind(word: &[u8], reply: &mut Reply<'_>) {
     reply.error_bytes(&[b"ERR Unknown client type '", word, b"'"]);
-    Effect::None
 }
 
 /// CLIENT LIST [TYPE kind] [ID id ...].
@@ -163,19 +169,18 @@ fn list(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
     let mut filter = ListFilter { ids: Vec::new(), kind: true };
     let option = args.get(2).unwrap_or_default();
     if args.len() == 4 && option.eq_ignore_ascii_case(b"type") {
-        match kind(args.at(3)) {
-            Some(here) => filter.kind = here,
-            None => return unknown_kind(args.at(3), reply),
-        }
+        let Some(here) = kind(args.at(3)) else {
+            unknown_kind(args.at(3), reply);
+            return Effect::None;
+        };
+        filter.kind = here;
     } else if args.len() > 3 && option.eq_ignore_ascii_case(b"id") {
         for id in args.iter().skip(3) {
-            match integer(id) {
-                Some(id) if id > 0 => filter.ids.push(id as u64),
-                _ => {
-                    reply.error("ERR Invalid client ID");
-                    return Effect::None;
-                }
-            }
+            let Some(id) = above_zero(id) else {
+                reply.error("ERR Invalid client ID");
+                return Effect::None;
+            };
+            filter.ids.push(id);
         }
     } else if args.len() != 2 {
         reply.error(SYNTAX);
@@ -205,45 +210,55 @@ fn kill(args: &Args<'_>, own: u64, reply: &mut Reply<'_>) -> Effect {
         return Effect::None;
     }
     for pair in 1..args.len() / 2 {
-        let (option, value) = (args.at(2 * pair), args.at(2 * pair + 1));
-        match option.to_ascii_lowercase().as_slice() {
-            b"id" => match integer(value) {
-                Some(id) if id > 0 => filter.id = Some(id as u64),
-                _ => {
-                    reply.error("ERR client-id should be greater than 0");
-                    return Effect::None;
-                }
-            },
-            b"maxage" => match integer(value) {
-                Some(age) if age > 0 => filter.oldest_seconds = Some(age as u64),
-                _ => {
-                    reply.error("ERR maxage is not an integer or out of range");
-                    return Effect::None;
-                }
-            },
-            b"type" => match kind(value) {
-                Some(here) => filter.everyone &= here,
-                None => return unknown_kind(value, reply),
-            },
-            b"user" if value == b"default" => {}
-            b"user" => {
-                reply.error_bytes(&[b"ERR No such user '", value, b"'"]);
-                return Effect::None;
-            }
-            b"addr" => filter.address = Some(value.to_vec()),
-            b"laddr" => filter.local = Some(value.to_vec()),
-            b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip_own = true,
-            b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip_own = false,
-            _ => {
-                reply.error(SYNTAX);
-                return Effect::None;
-            }
+        if !filter.narrow(args.at(2 * pair), args.at(2 * pair + 1), reply) {
+            return Effect::None;
         }
     }
     Effect::Kill(filter)
 }
 
 impl KillFilter {
+    /// Takes one more filter and its value; if it makes no sense, that is answered.
+    fn narrow(&mut self, option: &[u8], value: &[u8], reply: &mut Reply<'_>) -> bool {
+        match option.to_ascii_lowercase().as_slice() {
+            b"id" => {
+                let Some(id) = above_zero(value) else {
+                    reply.error("ERR client-id should be greater than 0");
+                    return false;
+                };
+                self.id = Some(id);
+            }
+            b"maxage" => {
+                let Some(age) = above_zero(value) else {
+                    reply.error("ERR maxage is not an integer or out of range");
+                    return false;
+                };
+                self.oldest_seconds = Some(age);
+            }
+            b"type" => {
+                let Some(here) = kind(value) else {
+                    unknown_kind(value, reply);
+                    return false;
+                };
+                self.everyone &= here;
+            }
+            b"user" if value == b"default" => {}
+            b"user" => {
+                reply.error_bytes(&[b"ERR No such user '", value, b"'"]);
+                return false;
+            }
+            b"addr" => self.address = Some(value.to_vec()),
+            b"laddr" => self.local = Some(value.to_vec()),
+            b"skipme" if value.eq_ignore_ascii_case(b"yes") => self.skip_own = true,
+            b"skipme" if value.eq_ignore_ascii_case(b"no") => self.skip_own = false,
+            _ => {
+                reply.error(SYNTAX);
+                return false;
+            }
+        }
+        true
+    }
+
     /// Whether a connection is to be closed.
     pub fn matches(&self, connection: &Connection, now: Now) -> bool {
         let age = now.mono.since(connection.created).as_millis() / 1_000;
@@ -261,7 +276,7 @@ impl KillFilter {
     /// Answers, once `count` connections have been closed.
     pub fn put(&self, count: usize, reply: &mut Reply<'_>) {
         match (self.by_address, count) {
-            (false, _) => reply.integer(count as i64),
+            (false, _) => reply.count(count as u64),
             (true, 0) => reply.error("ERR No such client"),
             (true, _) => reply.ok(),
         }

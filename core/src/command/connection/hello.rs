@@ -98,7 +98,7 @@ fn describe(connection: &Connection, reply: &mut Reply<'_>) {
     reply.bulk(b"proto");
     reply.integer(if connection.proto == Proto::Resp3 { 3 } else { 2 });
     reply.bulk(b"id");
-    reply.integer(connection.id as i64);
+    reply.count(connection.id);
     for (key, value) in [("mode", "standalone"), ("role", "master")] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
@@ -141,7 +141,7 @@ pub(super) fn set_info(
 
 /// Whether every byte can be shown in CLIENT LIST.
 fn readable(name: &[u8]) -> bool {
-    name.iter().all(|byte| byte.is_ascii_graphic())
+    name.iter().all(u8::is_ascii_graphic)
 }
 
 /// Whether the password is right. Without one, the one user may come in with any.

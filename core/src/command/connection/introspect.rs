@@ -15,7 +15,7 @@ pub(super) fn execute(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) {
             reply.array(COUNT);
             all().for_each(|spec| row(spec, reply));
         }
-        Id::CommandCount => reply.integer(COUNT as i64),
+        Id::CommandCount => reply.count(COUNT as u64),
         Id::CommandInfo => info(args, reply),
         Id::CommandDocs => docs(args, reply),
         Id::CommandList => list(args, reply),
@@ -117,7 +117,9 @@ fn docs(args: &Args<'_>, reply: &mut Reply<'_>) {
         args.iter().skip(2).filter_map(find).collect()
     };
     reply.map(found.len());
-    found.iter().for_each(|spec| document(spec, reply));
+    for spec in found {
+        document(spec, reply);
+    }
 }
 
 fn document(spec: &Spec, reply: &mut Reply<'_>) {
@@ -212,7 +214,9 @@ fn list(args: &Args<'_>, reply: &mut Reply<'_>) {
         .filter(|spec| wanted(spec))
         .collect();
     reply.array(found.len());
-    found.iter().for_each(|spec| reply.bulk(spec.name.as_bytes()));
+    for spec in found {
+        reply.bulk(spec.name.as_bytes());
+    }
 }
 
 /// COMMAND GETKEYS and GETKEYSANDFLAGS command [argument ...].
@@ -242,7 +246,8 @@ fn keys(with_flags: bool, args: &Args<'_>, reply: &mut Reply<'_>) {
         }
         reply.bulk(args.at(position));
         if with_flags {
-            let exact = spec.keys.iter().find(|keys| usize::from(keys.first as u8) == position);
+            let exact =
+                spec.keys.iter().find(|keys| usize::from(keys.first.unsigned_abs()) == position);
             words(exact.unwrap_or(&spec.keys[0]).access, access::NAMES, reply);
         }
     }

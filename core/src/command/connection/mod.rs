@@ -261,11 +261,11 @@ fn server(spec: &Spec, args: &Args<'_>, facts: &Facts<'_>, now: Now, reply: &mut
         Id::Asking | Id::Save | Id::MemoryPurge | Id::SlowlogReset => reply.ok(),
         // Every write is on the disk before it is answered: there is nothing left to save.
         Id::BgSave => reply.simple("Background saving started"),
-        Id::LastSave => reply.integer((now.wall.0 / 1_000) as i64),
+        Id::LastSave => reply.count(now.wall.0 / 1_000),
         Id::Role => {
             reply.array(3);
             reply.bulk(b"master");
-            reply.integer(facts.log_offset as i64);
+            reply.count(facts.log_offset);
             reply.array(0);
         }
         Id::MemoryStats => memory_stats(facts, reply),
@@ -300,13 +300,15 @@ fn ping(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) {
 
 /// SELECT index.
 fn select(args: &Args<'_>, connection: &mut Connection, reply: &mut Reply<'_>) {
-    match integer(args.at(1)) {
-        None => reply.error("ERR value is not an integer or out of range"),
-        Some(index) if (0..i64::from(KEYSPACES)).contains(&index) => {
-            connection.keyspace = Keyspace(index as u8);
+    let Some(index) = integer(args.at(1)) else {
+        return reply.error("ERR value is not an integer or out of range");
+    };
+    match u8::try_from(index) {
+        Ok(index) if index < KEYSPACES => {
+            connection.keyspace = Keyspace(index);
             reply.ok();
         }
-        Some(_) => reply.error("ERR DB index is out of range"),
+        _ => reply.error("ERR DB index is out of range"),
     }
 }
 
@@ -338,7 +340,7 @@ fn time(now: Now, reply: &mut Reply<'_>) {
     let milliseconds = now.wall.0;
     reply.array(2);
     for part in [milliseconds / 1_000, milliseconds % 1_000 * 1_000] {
-        reply.bulk_with(|out| crate::resp::put_decimal(out, part as i64));
+        reply.bulk_with(|out| crate::resp::put_decimal(out, part));
     }
 }
 
@@ -355,7 +357,7 @@ fn memory_stats(facts: &Facts<'_>, reply: &mut Reply<'_>) {
     reply.map(rows.len());
     for (name, value) in rows {
         reply.bulk(name.as_bytes());
-        reply.integer(value as i64);
+        reply.count(value);
     }
 }
 
