@@ -154,7 +154,7 @@ fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
 }
 
 fn line_of(bytes: &[u8], at: usize) -> usize {
-    bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+    bytes[..at].split(|&byte| byte == b'\n').count()
 }
 
 /// Where the body of the function at `at` opens; `None` if it has none.
