@@ -2,4 +2,5 @@
 
 pub mod cargo;
 pub mod cluster;
+pub mod decoders;
 pub mod source;
