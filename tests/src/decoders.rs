@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use driftless_core::bytes::{Reader, checksum, put_u32};
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs, GossipTiming};
 use driftless_core::command::{self, Applying};
 use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Timing};
@@ -25,10 +26,11 @@ use driftless_core::{
 pub type Decoder = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const DECODERS: [Decoder; 7] = [
+pub const DECODERS: [Decoder; 8] = [
     ("resp", resp, resp_samples),
     ("arguments", arguments, arguments_samples),
     ("frames", frames, frames_samples),
+    ("messages", messages, messages_samples),
     ("datagrams", datagrams, datagrams_samples),
     ("wal", wal, wal_samples),
     ("image", image, image_samples),
@@ -117,6 +119,38 @@ fn frames_samples() -> Vec<Vec<u8>> {
     }
     assert!(!samples.is_empty(), "an engine that is alone calls for others");
     samples
+}
+
+/// Bodies of frames: decoded behind a length and a checksum that fit them, which damage never has.
+pub fn messages(body: &[u8]) {
+    let said = describe_frames(&frame_of(body));
+    assert!(said.len() <= 1, "a frame is one message");
+}
+
+fn messages_samples() -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    for sent in frames_samples() {
+        let mut reader = Reader::new(&sent);
+        while let (Ok(length), Ok(_)) = (reader.u32(), reader.u32()) {
+            bodies.push(reader.take(length as usize).expect("what is sent is whole").to_vec());
+        }
+    }
+    for body in &bodies {
+        assert_eq!(
+            describe_frames(&frame_of(body)).len(),
+            1,
+            "a frame that was taken apart and put together again"
+        );
+    }
+    bodies
+}
+
+fn frame_of(body: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_u32(&mut frame, body.len() as u32);
+    put_u32(&mut frame, checksum(0, body));
+    frame.extend_from_slice(body);
+    frame
 }
 
 fn sync_of(op: &DiskOp) -> Option<driftless_core::SyncToken> {

@@ -81,6 +81,11 @@ fn frames_of_other_nodes() {
 }
 
 #[test]
+fn messages_of_other_nodes() {
+    check("messages");
+}
+
+#[test]
 fn datagrams_of_other_members() {
     check("datagrams");
 }
