@@ -70,7 +70,7 @@ fn commands_of_the_simulator_exist() {
 fn files_that_are_named_exist() {
     for word in commands() {
         let is_path = word.ends_with('/') || word.starts_with(".ci/");
-        let named = word.split_whitespace().find(|word| word.ends_with(".scn"));
+        let named = word.split_whitespace().find(|word| word.starts_with("scenarios/"));
         for path in named.into_iter().chain(is_path.then_some(word.as_str())) {
             assert!(root().join(path).exists(), "`{path}` does not exist");
         }
