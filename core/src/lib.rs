@@ -15,6 +15,7 @@ pub mod placement;
 pub mod resp;
 pub mod rng;
 pub mod store;
+mod swim;
 pub mod time;
 pub mod wal;
 
