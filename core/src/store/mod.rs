@@ -135,6 +135,12 @@ impl Store {
         self.table(keyspace).len_expiring
     }
 
+    /// Keys of a keyspace that end at or before `now` and were not yet removed. Takes time in proportion to
+    /// their number.
+    pub fn len_ended(&self, keyspace: Keyspace, now: WallTime) -> u64 {
+        self.table(keyspace).len_ended(Deadline::new(Some(now)))
+    }
+
     /// The earliest deadline of any key.
     pub fn next_deadline(&self) -> Option<WallTime> {
         let first = self.tables.iter().filter_map(Table::first_deadline).min();

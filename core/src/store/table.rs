@@ -174,6 +174,25 @@ impl Table {
         if self.len_expiring == 0 { None } else { self.deadlines.first().copied() }
     }
 
+    /// How many keys end at or before `now`.
+    pub(super) fn len_ended(&self, now: Deadline) -> u64 {
+        let ended = self.deadlines.range(..=(now, u64::MAX));
+        if self.deadlines.len() as u64 == self.len_expiring {
+            return ended.count() as u64;
+        }
+        // Some keys share a place: they have to be looked at.
+        let count = |&(deadline, hash): &(Deadline, u64)| {
+            let segment = self.directory.segment(hash).expect("the keys are in some segment");
+            let slots = segment.slots().from(hash).take_while(|slot| slot.hash <= hash);
+            let shares = |offset| {
+                segment.deadline(offset) == deadline
+                    && self.hasher.place(segment.entry(offset).key) == hash
+            };
+            slots.filter(|slot| shares(slot.offset)).count() as u64
+        };
+        ended.map(count).sum()
+    }
+
     /// Takes out all keys with this deadline and hash; how many.
     pub(super) fn remove_due(&mut self, deadline: Deadline, hash: u64) -> u32 {
         let at = self.directory.position(hash).expect("a key with a deadline is in some segment");
