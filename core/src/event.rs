@@ -9,6 +9,7 @@ use crate::time::Stamp;
 
 /// Something a reader of the trace would want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
     /// This replica asks for votes in a term.
     Campaigning { group: GroupId, term: Term },

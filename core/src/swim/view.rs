@@ -190,7 +190,11 @@ impl View {
             fingerprint: member.fingerprint,
             about: &member.about,
             accusers,
-            gone_seconds: if member.is_live() { 0 } else { u32::try_from(gone).unwrap_or(u32::MAX) },
+            gone_seconds: if member.is_live() {
+                0
+            } else {
+                u32::try_from(gone).unwrap_or(u32::MAX)
+            },
         })
     }
 
@@ -223,8 +227,9 @@ impl View {
         self.deadlines.iter().map(|&(_, node)| node).take(16).find(|&node| {
             let suspicion = self.slots.get(&node).and_then(|slot| slot.suspicion.as_ref());
             node != self.own
-                && suspicion
-                    .is_some_and(|held| !held.is_confirmed() && !held.accusers().contains(&self.own))
+                && suspicion.is_some_and(|held| {
+                    !held.is_confirmed() && !held.accusers().contains(&self.own)
+                })
         })
     }
 
@@ -349,12 +354,7 @@ impl View {
         (node != self.own).then(|| now.plus(left))
     }
 
-    fn place(
-        &mut self,
-        member: Member,
-        suspicion: Option<Suspicion>,
-        deadline: Option<Instant>,
-    ) {
+    fn place(&mut self, member: Member, suspicion: Option<Suspicion>, deadline: Option<Instant>) {
         let node = member.node;
         self.remove(node);
         let standing = member.standing();
