@@ -95,6 +95,11 @@ impl Swim {
         self.view.members()
     }
 
+    /// How far this node distrusts itself; 0 is healthy.
+    pub(crate) fn health(&self) -> u32 {
+        self.awareness.score()
+    }
+
     /// Starts a turn.
     pub(crate) fn begin(&mut self, now: Instant) {
         assert!(!self.started || self.now < now, "time must move between turns");
@@ -127,7 +132,7 @@ impl Swim {
         for entry in &datagram.entries {
             self.on_entry(from, entry, out);
         }
-        let lead = self.check_sender(from, header, out);
+        let lead = self.check_sender(from, header, &datagram.message, out);
         self.dispatch(from, lead, datagram.message, out);
     }
 
@@ -251,10 +256,14 @@ impl Swim {
         &mut self,
         from: SocketAddr,
         header: Header,
+        message: &Message,
         out: &mut ClusterOutputs,
     ) -> Option<NodeId> {
         let held = self.view.standing(header.node);
-        if held.is_none_or(|held| held.incarnation < header.incarnation) {
+        // Only what a timer has sent is asked back: two nodes of which one is not let in would
+        // otherwise answer each other for ever.
+        let begins = matches!(message, Message::Probe { .. } | Message::Digest { .. });
+        if begins && held.is_none_or(|held| held.incarnation < header.incarnation) {
             let nodes = [header.node].into();
             self.send(from, None, &Message::Want { nodes }, out);
         }
