@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 
 use super::Swim;
 use super::config::ClusterOutputs;
-use super::member::Standing;
+use super::member::{Member, Standing};
 use super::message::{LINES_MAX, Line, Message, Writer};
 use crate::event::Liveness;
 use crate::ids::NodeId;
@@ -21,7 +21,7 @@ impl Swim {
         let every = self.config.timing.digest_every;
         self.compare_at = Some(self.now.plus(every));
         let own = self.config.node;
-        let live = self.view.pick(&mut self.peers, 1, |member| member.is_live());
+        let live = self.view.pick(&mut self.peers, 1, Member::is_live);
         let dead = |liveness| liveness == Liveness::Dead;
         let dead = self.view.pick(&mut self.peers, 1, |member| dead(member.liveness));
         for node in live.into_iter().chain(dead) {

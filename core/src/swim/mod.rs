@@ -138,6 +138,10 @@ impl Swim {
 
     /// Due timers, then when to wake.
     pub(crate) fn finish(&mut self, out: &mut ClusterOutputs) {
+        if self.presence == Presence::Member {
+            self.probe_due(out);
+        }
+        // After probing: a failed probe may confirm a suspicion that then has lasted long enough.
         while let Some(expired) = self.view.expire(self.now) {
             match expired {
                 Expired::Died(node) if node == self.config.node => self.reclaim(out),
@@ -148,9 +152,6 @@ impl Swim {
         for relay in self.relays.due(self.now) {
             let (sequence, target) = (relay.sequence, relay.target);
             self.send(relay.asker, None, &Message::Nack { sequence, target }, out);
-        }
-        if self.presence == Presence::Member {
-            self.probe_due(out);
         }
         self.knock_due(out);
         self.compare_due(out);

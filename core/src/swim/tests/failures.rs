@@ -7,7 +7,8 @@ pub(super) fn the_dead_are_found(seed: u64, count: u32, bug: Bug) -> Result<u64,
     let mut world = World::cluster(seed, bug, count);
     world.run(seed * 137 % 1_000);
     world.kill(2);
-    let suspected = |world: &World| world.hosts.keys().any(|&p| world.sees(p, 2, Liveness::Suspect));
+    let suspected =
+        |world: &World| world.hosts.keys().any(|&p| world.sees(p, 2, Liveness::Suspect));
     if world.time_until(10_000, suspected) >= 10_000 {
         return Err("never suspected");
     }
@@ -122,9 +123,10 @@ fn a_slow_node_does_not_declare_others_dead() {
     for node in 2..=5 {
         assert!(!world.sees(1, node, Liveness::Dead), "{node} lives");
     }
-    let dead = world.hosts[&1].events.iter().any(|(_, event)| {
-        matches!(event, Event::Member { liveness: Liveness::Dead, .. })
-    });
+    let dead = world.hosts[&1]
+        .events
+        .iter()
+        .any(|(_, event)| matches!(event, Event::Member { liveness: Liveness::Dead, .. }));
     assert!(!dead, "nobody was declared dead by the slow one");
 }
 

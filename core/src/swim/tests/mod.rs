@@ -219,7 +219,7 @@ impl World {
             let bytes = host.out.bytes[range.start as usize..range.end as usize].to_vec();
             assert!(bytes.len() <= 1_400, "datagrams are short");
             self.trace = checksum(self.trace, &bytes);
-            let to = u32::from(to.port()) - 20_000;
+            let to = u32::from(to.port()).wrapping_sub(20_000);
             let lost = self.chance.chance(self.loss, 1_000);
             let delay = self.chance.between(self.delay_ms.0 * 1_000, self.delay_ms.1 * 1_000);
             if lost || self.cut.contains(&(place, to)) {
@@ -265,7 +265,8 @@ impl World {
     /// How often anyone, of those that still run, has thought so of another.
     fn count(&self, what: Liveness) -> usize {
         let events = self.hosts.values().flat_map(|host| &host.events);
-        let is = |event: &Event| matches!(event, Event::Member { liveness, .. } if *liveness == what);
+        let is =
+            |event: &Event| matches!(event, Event::Member { liveness, .. } if *liveness == what);
         events.filter(|(_, event)| is(event)).count()
     }
 
