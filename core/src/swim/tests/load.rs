@@ -37,5 +37,6 @@ fn members_are_limited() {
     world.run(60_000);
     for host in world.hosts.values() {
         assert!(host.cluster.members().count() <= 6, "no more than were allowed");
+        assert!(host.sent < 60 * 20, "and nobody argues about those who were not let in");
     }
 }

@@ -8,6 +8,7 @@ mod load;
 #[cfg(feature = "planted")]
 mod planted;
 mod splits;
+mod storms;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
