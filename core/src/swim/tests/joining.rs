@@ -28,6 +28,22 @@ fn fifty_nodes_started_at_once_find_each_other() {
     assert!(took < 30_000, "all agree");
 }
 
+/// More members than one page of a summary holds.
+#[test]
+fn one_more_node_learns_of_all_of_a_large_cluster_at_once() {
+    let mut world = World::new(8, Bug::None);
+    let mut all: Vec<u32> = (1..=100).collect();
+    all.iter().for_each(|&node| world.start(node));
+    let took = world.time_until(60_000, |world| world.agree_alive(&all));
+    assert!(took < 60_000, "the large cluster is there");
+    world.run(10_000);
+    all.push(101);
+    world.start(101);
+    world.run(500);
+    assert_eq!(world.hosts[&101].cluster.members().count(), 101, "by pages, not by rumours");
+    assert!(world.time_until(20_000, |world| world.agree_alive(&all)) < 20_000, "all know it");
+}
+
 #[test]
 fn a_seed_that_comes_late_is_still_found() {
     let mut world = World::new(3, Bug::None);
