@@ -33,7 +33,9 @@ fn fifty_nodes_started_at_once_find_each_other() {
 fn one_more_node_learns_of_all_of_a_large_cluster_at_once() {
     let mut world = World::new(8, Bug::None);
     let mut all: Vec<u32> = (1..=100).collect();
-    all.iter().for_each(|&node| world.start(node));
+    for &node in &all {
+        world.start(node);
+    }
     let took = world.time_until(60_000, |world| world.agree_alive(&all));
     assert!(took < 60_000, "the large cluster is there");
     world.run(10_000);
