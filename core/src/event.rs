@@ -55,7 +55,7 @@ pub enum Event {
     ForeignCluster,
     /// A datagram that does not decode, or whose checksum is wrong, was dropped.
     DatagramMalformed { from: SocketAddr },
-    /// Another live process bears this node's id and came later: this one no longer counts as the node.
+    /// Another live process bears this node's id with a higher incarnation: this one keeps quiet.
     DuplicateNode { node: NodeId },
 }
 

@@ -351,6 +351,8 @@ impl View {
     fn forget_at(&self, node: NodeId, now: Instant, gone_seconds: u32) -> Option<Instant> {
         let gone = Span::millis(u64::from(gone_seconds) * 1_000);
         let left = Span(self.timing.forget_after.0.saturating_sub(gone.0));
+        // Whoever only now learns of an old death remembers it for a while all the same.
+        let left = left.max(FORGET_MARGIN);
         (node != self.own).then(|| now.plus(left))
     }
 
