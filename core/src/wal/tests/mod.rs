@@ -1,8 +1,12 @@
 //! The log on a disk that tears, loses and rots.
 
+extern crate std;
+
 mod disk;
+mod model;
 
 mod stories;
+mod torture;
 
 use alloc::vec::Vec;
 

@@ -154,11 +154,13 @@ fn an_image_replaces_the_one_before() {
 #[test]
 fn an_image_without_a_record_is_removed() {
     let mut bench = bench();
+    bench.settle();
     bench.wal.begin_image(GroupId(1), Index(30), Term(1), &mut bench.batch);
     bench.wal.image_chunk(GroupId(1), b"half", &mut bench.batch);
     bench.settle();
     bench.disk.crash();
     bench.restart();
+    bench.settle();
     assert!(!bench.recovered.groups.contains_key(&GroupId(1)));
     assert!(bench.disk.listing().iter().all(|file| matches!(file.0, FileId::Segment(_))));
 }
