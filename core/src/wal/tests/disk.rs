@@ -43,7 +43,7 @@ impl Disk {
                 }
                 DiskOp::Sync { file, token } => {
                     assert!(self.syncing.is_none(), "at most one sync is on its way");
-                    let covered = self.files.get(file).unwrap_or_else(|| panic!("{file:?} {:?}", batch.ops)).unsynced.len();
+                    let covered = self.files.get(file).expect("it exists").unsynced.len();
                     self.syncing = Some((*token, *file, covered));
                 }
                 DiskOp::Remove { file } => {

@@ -10,11 +10,14 @@ use crate::wal::{Durable, RecoveredGroup};
 /// A term and a number that no other entry has.
 pub(super) type Write = (u64, u64);
 
+/// Index and term of an entry.
+type Tag = (u64, u64);
+
 /// The states of one group.
 pub(super) struct Model {
     group: GroupId,
     /// All that a recovery may find, oldest first, each with the entry that led to it.
-    states: Vec<(Vec<Write>, Option<(u64, u64)>)>,
+    states: Vec<(Vec<Write>, Option<Tag>)>,
     /// The first state that a recovery may still find.
     floor: usize,
     /// What becomes the floor when the life has begun.
@@ -24,6 +27,8 @@ pub(super) struct Model {
     /// What images of this replica reach up to: not to be replaced.
     committed: u64,
     making: Option<u64>,
+    /// How many images are complete and not told durable.
+    ended: u32,
     image_told: u64,
     ballots: Vec<(u64, Option<u32>)>,
     ballot_told: u64,
@@ -40,6 +45,7 @@ impl Model {
             installing: None,
             committed: 0,
             making: None,
+            ended: 0,
             image_told: 0,
             ballots: [(0, None)].into(),
             ballot_told: 0,
@@ -62,7 +68,9 @@ impl Model {
             }
             1 => self.truncate(bench, unique, chance),
             2 | 3 => self.make_image(bench),
-            4 if self.installing.is_none() && self.making.is_none() => {
+            // The model could not tell two images up to the same index apart.
+            // The model could not tell two images up to the same index apart.
+            4 if self.installing.is_none() && self.making.is_none() && self.ended == 0 => {
                 self.install(bench, unique, chance);
             }
             5 if self.making.is_some() => {
@@ -109,16 +117,12 @@ impl Model {
                 bench.wal.image_chunk(self.group, chunk, &mut bench.batch);
             }
             bench.wal.end_image(self.group, false, &mut bench.batch);
+            self.ended += 1;
         } else if !self.log().is_empty() && self.installing.is_none() {
             let index = self.log().len();
             let term = self.log()[index - 1].0;
             (self.committed, self.making) = (index as u64, Some(index as u64));
-            bench.wal.begin_image(
-                self.group,
-                Index(index as u64),
-                Term(term),
-                &mut bench.batch,
-            );
+            bench.wal.begin_image(self.group, Index(index as u64), Term(term), &mut bench.batch);
         }
     }
 
@@ -139,10 +143,13 @@ impl Model {
         // The next entry is in the log before the image is, and voids what lies beyond.
         let mut cut = old.clone();
         cut.truncate(index);
+        self.ended += 1;
         self.states.push((cut, None));
         self.states.push((log.clone(), None));
         self.installing = Some((self.states.len() - 1, index as u64));
         self.committed = index as u64;
+        // No two entries have the same index and term.
+        self.term += 1;
         if old.starts_with(&log) && chance.chance(1, 2) {
             // Newer entries that are not in the image are kept.
             for (at, &write) in old.iter().enumerate().skip(index) {
@@ -167,6 +174,7 @@ impl Model {
             }
             Durable::Image { group, index, .. } if group == self.group => {
                 self.image_told = index.0;
+                self.ended -= 1;
                 if let Some((state, installed)) = self.installing
                     && installed == index.0
                 {
@@ -192,6 +200,7 @@ impl Model {
         self.states.push((log, None));
         self.recovered = self.states.len() - 1;
         (self.installing, self.making, self.committed) = (None, None, image);
+        self.ended = 0;
         self.ballots.push(ballot);
         self.term = self.term.max(ballot.0) + 1;
     }

@@ -310,7 +310,7 @@ fn a_truncation_lost_in_a_hole_does_not_bring_entries_together_that_never_were()
 }
 
 #[test]
-fn a_log_of_another_node_or_version_is_refused() {
+fn a_log_of_another_node_is_refused() {
     let mut bench = bench();
     bench.settle();
     let other = Identity { node: NodeId(2), ..IDENTITY };
