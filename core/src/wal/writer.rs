@@ -12,6 +12,11 @@ use crate::ids::{GroupId, Index, Life, NodeId, Term};
 use crate::outputs::{DiskBatch, DiskOp, FileId, SyncToken};
 
 /// The log being written, and at most one image a group.
+///
+/// What is told durable is told in the order it was written, except that ballots and names of images are told
+/// behind the rest of their turn (they are written twice), and entries that rest on an image from a
+/// leader are told behind it. Nothing may be promised before [`Durable::Begun`]: until then neither this
+/// life's number nor what was recovered is sure to be on the disk.
 #[derive(Debug)]
 pub struct Wal {
     pub(super) identity: Identity,

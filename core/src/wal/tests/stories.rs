@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
 use crate::outputs::{DiskBatch, FileId};
 use crate::rng::{Chance, Seed};
+use crate::wal::record::{ALIGN, HEAD, Place, seal};
 use crate::wal::{Durable, Identity, WalError, WalRecovery};
 
 const LARGE: u64 = 1 << 20;
@@ -317,6 +318,19 @@ fn a_log_of_another_node_is_refused() {
     let mut recovery = WalRecovery::new(other, LARGE, &bench.disk.listing(), Bug::None);
     let file = recovery.wants().expect("there is a segment");
     assert_eq!(recovery.feed(bench.disk.read(file)), Err(WalError::Foreign(IDENTITY)));
+}
+
+#[test]
+fn a_log_of_another_version_is_refused() {
+    let mut bench = bench();
+    bench.settle();
+    let mut header = bench.disk.read(FileId::Segment(1)).expect("it is readable")[..96].to_vec();
+    let body = u32::from_le_bytes(header[..4].try_into().expect("four bytes")) as usize;
+    header.truncate((HEAD + body).next_multiple_of(ALIGN));
+    header[HEAD..HEAD + 2].copy_from_slice(&2_u16.to_le_bytes());
+    seal(&mut header, body, Place { segment: 1, offset: 0 }, true);
+    let mut recovery = WalRecovery::new(IDENTITY, LARGE, &[(FileId::Segment(1), 96)], Bug::None);
+    assert_eq!(recovery.feed(Some(&header)), Err(WalError::Version(2)));
 }
 
 #[test]
