@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::resp::args::ArgsBuffer;
+use crate::resp::args::{ArgsBuffer, Progress};
 use crate::resp::inline::inline;
 
 /// Arguments of one command: Redis's own limit.
@@ -71,6 +71,7 @@ impl fmt::Display for ParseError {
 
 /// Takes one command off the front of `bytes`, of at most `most` bytes; looks at all of them anew. An
 /// error is final: answer with it and hang up.
+#[inline]
 pub fn parse(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
     args.clear();
     parse_more(bytes, args, most)
@@ -80,81 +81,125 @@ pub fn parse(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed,
 /// must be the same and `bytes` must begin with the same bytes (they may have moved). However small
 /// the pieces are that a command arrives in, each byte of it is looked at once. After a command, clear
 /// `args` or use [`parse`] for the next one.
+#[inline]
 pub fn parse_more(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
-    if args.progress.remaining > 0 {
-        return bulks(bytes, args, most);
+    let Progress { at, remaining } = args.progress;
+    if remaining > 0 {
+        return bulks(bytes, args, most, Progress { at, remaining });
     }
+    if let Some((remaining @ 1.., at)) = short(bytes, b'*') {
+        return bulks(bytes, args, most, Progress { at, remaining });
+    }
+    begin(bytes, args, most)
+}
+
+/// A command that does not begin with a small count.
+#[cold]
+fn begin(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
     match bytes.first() {
-        None => Ok(Parsed::Incomplete { at_least: 1 }),
-        Some(b'*') => array(bytes, args, most),
-        Some(_) => inline(bytes, args),
+        None => return Ok(Parsed::Incomplete { at_least: 1 }),
+        Some(b'*') => {}
+        Some(_) => return inline(bytes, args),
+    }
+    match length(bytes, 1) {
+        Length::Number(0, used) | Length::Negative(used) => Ok(Parsed::Command { used }),
+        Length::Number(count, at) if count <= MOST_ARGUMENTS => {
+            bulks(bytes, args, most, Progress { at, remaining: count as usize })
+        }
+        Length::Incomplete => Ok(Parsed::Incomplete { at_least: bytes.len() + 1 }),
+        Length::Number(..) | Length::Invalid => Err(ParseError::MultibulkLength),
     }
 }
 
-fn array(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
-    let (count, at) = match length(bytes, 1) {
-        Length::Number(count, next) => (count, next),
-        // `*-1` is a command of nothing, as `*0` is.
-        Length::Negative(next) => (0, next),
-        Length::Incomplete => return Ok(Parsed::Incomplete { at_least: bytes.len() + 1 }),
-        Length::Invalid => return Err(ParseError::MultibulkLength),
-    };
-    if count > MOST_ARGUMENTS {
-        return Err(ParseError::MultibulkLength);
-    }
-    if count == 0 {
-        return Ok(Parsed::Command { used: at });
-    }
-    args.progress.at = at;
-    args.progress.remaining = count as usize;
-    bulks(bytes, args, most)
-}
-
-fn bulks(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+/// The arguments from where `progress` says on.
+fn bulks(
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: usize,
+    progress: Progress,
+) -> Result<Parsed, ParseError> {
     // Offsets have 32 bits.
     let most = most.min(u32::MAX as usize);
-    let mut at = args.progress.at;
-    let mut remaining = args.progress.remaining;
-    let at_least = loop {
-        if remaining == 0 {
-            args.progress.remaining = 0;
-            return Ok(Parsed::Command { used: at });
-        }
-        // What must still come whatever the arguments are.
+    let Progress { mut at, mut remaining } = progress;
+    while remaining > 0 {
+        // What must still come behind this argument, whatever the others are.
         let rest = LEAST_BULK * (remaining - 1);
-        let least = at + LEAST_BULK + rest;
-        if least > most {
-            return Err(ParseError::BulkLength);
-        }
-        match bytes.get(at) {
-            Some(b'$') => {}
-            Some(&byte) => return Err(ParseError::ExpectedBulk(byte)),
-            None => break least,
-        }
-        let (start, end) = match length(bytes, at + 1) {
-            Length::Number(length, next) if length <= MOST_BULK as u64 => {
-                (next, next + length as usize)
+        let rest_of_bytes = bytes.get(at..).unwrap_or_default();
+        let (start, end) = match short(rest_of_bytes, b'$') {
+            Some((length, header)) if at + header + length + 2 + rest <= most => {
+                (at + header, at + header + length)
             }
-            Length::Incomplete => break least.max(bytes.len() + 1),
-            _ => return Err(ParseError::BulkLength),
+            _ => match header(bytes, at, rest, most)? {
+                Ok(range) => range,
+                Err(at_least) => return Ok(pause(args, at, remaining, at_least)),
+            },
         };
-        if end + 2 + rest > most {
-            return Err(ParseError::BulkLength);
-        }
         match bytes.get(end..end + 2) {
             Some(b"\r\n") => args.push(start, end),
             Some(_) => return Err(ParseError::BulkEnd),
             None if bytes.get(end).is_some_and(|&byte| byte != b'\r') => {
                 return Err(ParseError::BulkEnd);
             }
-            None => break end + 2 + rest,
+            None => return Ok(pause(args, at, remaining, end + 2 + rest)),
         }
         at = end + 2;
         remaining -= 1;
-    };
-    args.progress.at = at;
-    args.progress.remaining = remaining;
-    Ok(Parsed::Incomplete { at_least })
+    }
+    args.progress.remaining = 0;
+    Ok(Parsed::Command { used: at })
+}
+
+/// Notes where to go on once more has arrived.
+#[cold]
+fn pause(args: &mut ArgsBuffer, at: usize, remaining: usize, at_least: usize) -> Parsed {
+    args.progress = Progress { at, remaining };
+    Parsed::Incomplete { at_least }
+}
+
+/// Where an argument at `at` begins and ends; or how many bytes there must be to tell.
+#[cold]
+fn header(
+    bytes: &[u8],
+    at: usize,
+    rest: usize,
+    most: usize,
+) -> Result<Result<(usize, usize), usize>, ParseError> {
+    let least = at + LEAST_BULK + rest;
+    if least > most {
+        return Err(ParseError::BulkLength);
+    }
+    match bytes.get(at) {
+        Some(b'$') => {}
+        Some(&byte) => return Err(ParseError::ExpectedBulk(byte)),
+        None => return Ok(Err(least)),
+    }
+    match length(bytes, at + 1) {
+        Length::Number(length, next) if length <= MOST_BULK as u64 => {
+            let end = next + length as usize;
+            if end + 2 + rest > most { Err(ParseError::BulkLength) } else { Ok(Ok((next, end))) }
+        }
+        Length::Incomplete => Ok(Err(least.max(bytes.len() + 1))),
+        _ => Err(ParseError::BulkLength),
+    }
+}
+
+/// A number of at most three digits behind `kind`, and where it ends: nearly all of them. `None` for
+/// whatever needs a closer look.
+#[inline]
+fn short(bytes: &[u8], kind: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    match *bytes {
+        [first, a, b'\r', b'\n', ..] if first == kind && digit(a) <= 9 => Some((digit(a), 4)),
+        [first, a @ b'1'..=b'9', b, b'\r', b'\n', ..] if first == kind && digit(b) <= 9 => {
+            Some((10 * digit(a) + digit(b), 5))
+        }
+        [first, a @ b'1'..=b'9', b, c, b'\r', b'\n', ..]
+            if first == kind && digit(b) <= 9 && digit(c) <= 9 =>
+        {
+            Some((100 * digit(a) + 10 * digit(b) + digit(c), 6))
+        }
+        _ => None,
+    }
 }
 
 /// A number that ends in CR LF.
