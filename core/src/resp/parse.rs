@@ -87,7 +87,7 @@ pub fn parse_more(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Pa
     if remaining > 0 {
         return bulks(bytes, args, most, Progress { at, remaining });
     }
-    if let Some((remaining @ 1.., at)) = short(bytes, b'*') {
+    if let Some((remaining @ 1.., at)) = short(bytes, 0, b'*') {
         return bulks(bytes, args, most, Progress { at, remaining });
     }
     begin(bytes, args, most)
@@ -124,11 +124,8 @@ fn bulks(
     while remaining > 0 {
         // What must still come behind this argument, whatever the others are.
         let rest = LEAST_BULK * (remaining - 1);
-        let rest_of_bytes = bytes.get(at..).unwrap_or_default();
-        let (start, end) = match short(rest_of_bytes, b'$') {
-            Some((length, header)) if at + header + length + 2 + rest <= most => {
-                (at + header, at + header + length)
-            }
+        let (start, end) = match short(bytes, at, b'$') {
+            Some((length, start)) if start + length + 2 + rest <= most => (start, start + length),
             _ => match header(bytes, at, rest, most)? {
                 Ok(range) => range,
                 Err(at_least) => return Ok(pause(args, at, remaining, at_least)),
@@ -183,23 +180,28 @@ fn header(
     }
 }
 
-/// A number of at most three digits behind `kind`, and where it ends: nearly all of them. `None` for
-/// whatever needs a closer look.
+/// A number of at most three digits behind `kind` at `at`, and where it ends: nearly all of them, read as
+/// one word. `None` for whatever needs a closer look.
 #[inline]
-fn short(bytes: &[u8], kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
-    match *bytes {
-        [first, a, b'\r', b'\n', ..] if first == kind && digit(a) <= 9 => Some((digit(a), 4)),
-        [first, a @ b'1'..=b'9', b, b'\r', b'\n', ..] if first == kind && digit(b) <= 9 => {
-            Some((10 * digit(a) + digit(b), 5))
-        }
-        [first, a @ b'1'..=b'9', b, c, b'\r', b'\n', ..]
-            if first == kind && digit(b) <= 9 && digit(c) <= 9 =>
-        {
-            Some((100 * digit(a) + 10 * digit(b) + digit(c), 6))
-        }
-        _ => None,
+fn short(bytes: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    const CR_LF: u64 = 0x0A0D;
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+    let kind = u64::from(kind);
+    let digit = |place: u32| (word >> (8 * place)) as u8 ^ b'0';
+    let (a, b, c) = (digit(1), digit(2), digit(3));
+    let number = |digit: u8| usize::from(digit);
+    if word & 0xFFFF_00FF == CR_LF << 16 | kind {
+        return (a <= 9).then_some((number(a), at + 4));
     }
+    if word & 0x00FF_FF00_00FF == CR_LF << 24 | kind {
+        let canonical = (1..=9).contains(&a) && b <= 9;
+        return canonical.then_some((10 * number(a) + number(b), at + 5));
+    }
+    if word & 0xFFFF_0000_00FF == CR_LF << 32 | kind {
+        let canonical = (1..=9).contains(&a) && b <= 9 && c <= 9;
+        return canonical.then_some((100 * number(a) + 10 * number(b) + number(c), at + 6));
+    }
+    None
 }
 
 /// A number that ends in CR LF.
