@@ -87,7 +87,8 @@ pub fn scan(
     // A bulk string looks the same in both versions of the protocol.
     let mut reply = Reply::new(names, Proto::Resp2);
     let next = store.scan(keyspace, cursor, options.count, &mut |name, value| {
-        if !options.strings || !options.pattern.is_none_or(|glob| glob::matches(glob, name, false)) {
+        if !options.strings || !options.pattern.is_none_or(|glob| glob::matches(glob, name, false))
+        {
             return;
         }
         match visible(value, reading) {
