@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Timing};
 use driftless_core::placement::{Placement, Site};
-use driftless_core::resp::{ArgsBuffer, parse};
+use driftless_core::resp::{ArgsBuffer, Parsed, parse};
 use driftless_core::rng::Seed;
 use driftless_core::{
     Admission, ClientId, ClusterId, DiskOp, Engine, GroupId, Instant, LaneId, NodeId, Now, Outputs,
@@ -105,8 +105,8 @@ impl World {
         }
         let mut place = 0;
         while let Some(bytes) = command(at, place) {
-            let used = parse(bytes, &mut self.args, 1 << 20).expect("the command is well formed");
-            assert_eq!(used, Some(bytes.len()), "the command is whole");
+            let parsed = parse(bytes, &mut self.args, 1 << 20).expect("the command is well formed");
+            assert_eq!(parsed, Parsed::Command { used: bytes.len() }, "the command is whole");
             let admission = turn.request(ClientId(place % CLIENTS), &self.args.args(bytes));
             assert_eq!(admission, Admission::Taken, "no queue fills up at this pace");
             place += 1;
