@@ -9,7 +9,7 @@ use std::sync::Arc;
 use driftless_core::bytes::{Reader, checksum, put_u32};
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs, GossipTiming};
 use driftless_core::command::{self, Applying};
-use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Timing};
+use driftless_core::config::{Bug, EngineConfig};
 use driftless_core::engine::describe_frames;
 use driftless_core::outputs::DiskBatch;
 use driftless_core::placement::{Placement, Site};
@@ -180,17 +180,7 @@ fn engine(node: u32) -> (Engine, Outputs, Now) {
     let site = |node| Site { node: NodeId(node), weight: 100, zone: 0 };
     let sites: Vec<Site> = (1..=3).map(site).collect();
     let placement = Arc::new(Placement::first(&sites, 4, 3));
-    let config = EngineConfig {
-        cluster: ClusterId(7),
-        node: NodeId(node),
-        lane: LaneId(0),
-        lanes: 1,
-        secret: 11,
-        limits: Limits::default(),
-        timing: Timing::default(),
-        reads: Reads::Lease,
-        bug: Bug::None,
-    };
+    let config = EngineConfig::new(ClusterId(7), NodeId(node));
     let now = Now { mono: Instant(1), wall: WALL };
     let mut out = Outputs::default();
     let recovery = Recovery::new(config, &placement, Seed::from_number(u64::from(node)), &[]);
