@@ -339,6 +339,7 @@ fn info_has_what_software_reads() {
         "\r\nrole:master\r\n",
         "\r\nconnected_slaves:0\r\n",
         "\r\nmaster_repl_offset:0\r\n",
+        "\r\ndriftless_groups_led:0\r\ndriftless_term:0\r\ndriftless_commit_lag:0\r\n",
         "\r\nconnected_clients:0\r\n",
         "\r\nblocked_clients:0\r\n",
         "\r\nused_memory:1572864\r\n",
