@@ -4,10 +4,12 @@ pub mod connection;
 mod data;
 pub mod glob;
 mod id;
+mod merge;
 pub mod spec;
 mod table;
 
 pub use data::{Applying, Outcome, Reading, apply, encode, encode_expire, read, touched};
 pub use id::{CommandId, Merge, Scope};
+pub use merge::merge;
 pub use spec::Spec;
 pub use table::{COUNT, Unresolved, all, key_positions, lookup, resolve, subcommand};

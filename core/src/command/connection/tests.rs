@@ -432,3 +432,13 @@ fn commands_are_described_as_redis_does() {
     let keyspace = client.text("COMMAND LIST FILTERBY ACLCAT keyspace");
     assert!(keyspace.contains("\\r\\ndel\\r\\n") && !keyspace.contains("\\r\\nget\\r\\n"));
 }
+
+#[test]
+fn what_the_operator_defined_cannot_be_set() {
+    let mut client = Client::new(None);
+    client.settings.define("port", "7000");
+    assert_eq!(client.settings.value("PORT"), Some("7000"));
+    assert_eq!(client.text("CONFIG GET port"), "*2\\r\\n$4\\r\\nport\\r\\n$4\\r\\n7000\\r\\n");
+    assert!(client.text("CONFIG SET port 1").contains("immutable"));
+    assert_eq!(client.settings.value("port"), Some("7000"));
+}
