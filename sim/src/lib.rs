@@ -1,1 +1,8 @@
 //! The simulated world.
+
+pub mod clock;
+pub mod disk;
+pub mod hash;
+pub mod network;
+pub mod pool;
+pub mod queue;
