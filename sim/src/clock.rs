@@ -124,7 +124,10 @@ mod tests {
                 let deadline = Instant(clock.read(8 * SECOND).mono.0 + ahead);
                 let at = clock.when(deadline, 8 * SECOND);
                 assert!(clock.read(at).mono >= deadline, "ppm {ppm} ahead {ahead}: too early");
-                assert!(clock.read(at.saturating_sub(4)).mono < deadline, "ppm {ppm} ahead {ahead}: too late");
+                assert!(
+                    clock.read(at.saturating_sub(4)).mono < deadline,
+                    "ppm {ppm} ahead {ahead}: too late"
+                );
             }
         }
     }

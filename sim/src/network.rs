@@ -361,8 +361,7 @@ mod tests {
 
     #[test]
     fn a_clogged_link_overflows() {
-        let mut network =
-            Network::new(2, NetworkSettings { hold_bytes: 25, ..Default::default() });
+        let mut network = Network::new(2, NetworkSettings { hold_bytes: 25, ..Default::default() });
         network.held.add(Links::one(0, 1));
         let mut chance = chance();
         let mut send = || network.send((0, 1), 10, 0, &mut chance);

@@ -7,9 +7,7 @@ use driftless_core::time::Span;
 
 use crate::fault::Fault;
 use crate::network::NetworkSettings;
-use crate::options::{
-    ClockSettings, DiskSettings, FaultSettings, Options, Phases, Workload,
-};
+use crate::options::{ClockSettings, DiskSettings, FaultSettings, Options, Phases, Workload};
 use crate::queue::{MS, SECOND, Time};
 
 /// Streams of chance, one a concern.
@@ -206,7 +204,9 @@ mod tests {
         for world in (0..400).map(draw) {
             let apart = 2 * world.clocks.fault_ppm.max(world.clocks.ppm);
             assert!(world.reads == Reads::Quorum || apart <= world.timing.drift_ppm);
-            assert!(world.factor <= world.nodes && world.timing.lease <= world.timing.election_timeout);
+            assert!(
+                world.factor <= world.nodes && world.timing.lease <= world.timing.election_timeout
+            );
         }
     }
 }

@@ -80,7 +80,8 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
                 .map(ToString::to_string)
                 .or_else(|| payload.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
-            let place = info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
+            let place =
+                info.location().map(|place| format!(" ({}:{})", place.file(), place.line()));
             let message = text + &place.unwrap_or_default();
             LAST_PANIC.with(|last| *last.borrow_mut() = Some(message));
         }));

@@ -10,26 +10,37 @@ use crate::queue::{MS, Time};
 #[derive(Debug, Default)]
 pub struct Trace {
     wanted: bool,
+    hushed: bool,
     text: String,
 }
 
 impl Trace {
     /// A trace; one that nobody wants costs nothing.
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, text: String::new() }
+        Self { wanted, hushed: false, text: String::new() }
     }
 
     /// Whether anybody reads it.
     pub fn wanted(&self) -> bool {
-        self.wanted
+        self.wanted && !self.hushed
     }
 
     /// Adds a line.
     #[inline]
     pub fn note(&mut self, now: Time, what: Arguments<'_>) {
-        if self.wanted {
+        if self.wanted() {
             writeln!(self.text, "{:>8} {what}", now / MS).expect("a string takes it");
         }
+    }
+
+    /// Keeps quiet for a while: for stretches in which much happens and nothing is told.
+    pub fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
+    }
+
+    /// Whether some line, other than those of the story itself, has this text.
+    pub fn happened(&self, text: &str) -> bool {
+        self.text.lines().any(|line| !line.contains("> ") && line.contains(text))
     }
 
     /// All lines.

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use driftless_core::bytes::{put_bytes, put_u32};
 use driftless_core::ClientId;
+use driftless_core::bytes::{put_bytes, put_u32};
 
 use super::node::Input;
 use super::reply::{self, Answer};

@@ -89,6 +89,22 @@ impl World {
         self.release(Links(u64::MAX));
     }
 
+    /// Ends all effects on links.
+    pub fn heal_links(&mut self) {
+        self.active.retain(|active| {
+            !matches!(
+                active.effect,
+                Effect::Cut(_)
+                    | Effect::Hold(_)
+                    | Effect::HoldLater(..)
+                    | Effect::Slow(_)
+                    | Effect::Flap(..)
+            )
+        });
+        self.apply_links();
+        self.release(Links(u64::MAX));
+    }
+
     fn undo(&mut self, effect: &Effect) {
         match *effect {
             Effect::Class => self.drop_class = DropClass::Off,

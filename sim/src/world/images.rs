@@ -24,8 +24,7 @@ impl World {
         let machine = &self.nodes[at];
         let disk = &machine.lanes[lane.0 as usize].disk;
         let listing = disk.durable_listing();
-        let mut recovery =
-            Recovery::new(config, &self.placement, Seed::from_number(1), &listing);
+        let mut recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing);
         while let Some(file) = recovery.wants() {
             recovery.feed(disk.durable(file)).ok()?;
         }

@@ -10,6 +10,7 @@ mod phases;
 mod plan;
 mod process;
 mod reply;
+mod story;
 mod triggers;
 mod turn;
 

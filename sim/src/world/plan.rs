@@ -118,7 +118,9 @@ impl World {
                     Links::one(node, other)
                 } else {
                     let mut links = Links::NONE;
-                    (0..nodes).filter(|&to| to != node).for_each(|to| links.add(Links::one(node, to)));
+                    (0..nodes)
+                        .filter(|&to| to != node)
+                        .for_each(|to| links.add(Links::one(node, to)));
                     links
                 };
                 self.begin(Effect::Cut(links), span);
@@ -133,8 +135,11 @@ impl World {
                 self.begin(Effect::Flap(links, true, self.now + span), 50 * MS);
             }
             Fault::Hold => {
-                let links =
-                    if self.chances.plan.chance(1, 2) { Links::of(node, nodes) } else { Links::one(node, other) };
+                let links = if self.chances.plan.chance(1, 2) {
+                    Links::of(node, nodes)
+                } else {
+                    Links::one(node, other)
+                };
                 self.begin(Effect::Hold(links), span);
             }
             Fault::Swizzle => self.swizzle(span),
@@ -262,9 +267,7 @@ impl World {
             }
             Fault::Drift => {
                 let usual = clock.ppm();
-                let drifting = |active: &super::effects::Active| {
-                    matches!(active.effect, Effect::Drifting(other, _) if other == node)
-                };
+                let drifting = |active: &super::effects::Active| matches!(active.effect, Effect::Drifting(other, _) if other == node);
                 if most > 0 && !self.active.iter().any(drifting) {
                     let ppm = chance.up_to(most * 2) as i64 - most as i64;
                     self.drift(node, ppm);

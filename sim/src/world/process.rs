@@ -160,9 +160,12 @@ impl World {
     /// An engine has stopped for good: its process ends, and is started again by whoever watches it.
     pub(super) fn disk_failed(&mut self, node: usize) {
         let pause = self.chances.plan.between(50, 800) * MS;
-        self.queue.push(self.now + 1, What::Triggered {
-            trigger: super::triggers::Trigger::GiveUp { node: node as u8, pause },
-        });
+        self.queue.push(
+            self.now + 1,
+            What::Triggered {
+                trigger: super::triggers::Trigger::GiveUp { node: node as u8, pause },
+            },
+        );
     }
 
     /// A process stands still.

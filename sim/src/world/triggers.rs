@@ -51,7 +51,8 @@ impl World {
 
     /// A node has just given its disk something to write: if it leads, it may be cut off right now.
     pub(super) fn consider_append(&mut self, node: usize) {
-        if !self.faulty || self.options.faults.trigger == 0 || !self.options.may(Fault::CutAppender) {
+        if !self.faulty || self.options.faults.trigger == 0 || !self.options.may(Fault::CutAppender)
+        {
             return;
         }
         if self.groups().any(|group| self.leader(group) == Some(node)) {

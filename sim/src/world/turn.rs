@@ -133,7 +133,8 @@ impl World {
 
     fn after_turn(&mut self, node: usize, lane: usize, out: &Outputs) {
         let (id, at) = (NodeId(node as u32 + 1), Moment(self.now));
-        let engine = self.nodes[node].lanes[lane].engine.as_ref().expect("it has just taken a turn");
+        let engine =
+            self.nodes[node].lanes[lane].engine.as_ref().expect("it has just taken a turn");
         self.checkers.after_turn(at, id, LaneId(lane as u8), engine, out);
         self.show_images();
     }
