@@ -7,6 +7,8 @@
 //! Finds: `AckBeforeDurable`, `LeaderCountsUndurable`, `QuorumIsHalf`, `UnsortedQuorum`, `StaleAckCounted`,
 //! `AckOwnLast`, `SyncCreditedByIndex`, `CommitUnbounded`.
 
+use std::fmt::Write as _;
+
 use super::ledger::{Change, Found, Group};
 
 /// As violations name it.
@@ -42,7 +44,7 @@ fn disks(group: &Group) -> String {
     for replica in &group.replicas {
         let up = if replica.up { "" } else { ", down" };
         let durable = replica.state.durable.0;
-        text.push_str(&format!("[node {}: up to {durable}{up}]", replica.node.0));
+        let _ = write!(text, "[node {}: up to {durable}{up}]", replica.node.0);
     }
     text
 }

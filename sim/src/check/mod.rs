@@ -168,7 +168,7 @@ impl Checkers {
     /// engine from what a power cut right now would be sure to leave there (nodes that are down
     /// included), and give it to [`Checkers::image`]. This must not disturb the world: recover from a copy.
     pub fn wants_image(&mut self) -> Option<(NodeId, LaneId)> {
-        self.promises.next()
+        self.promises.wanted()
     }
 
     /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be

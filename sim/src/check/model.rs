@@ -80,7 +80,7 @@ impl Model {
             Kind::Append => {
                 let mut joined = self.values[state as usize].clone();
                 joined.extend_from_slice(&self.values[step.argument as usize]);
-                let length = joined.len() as i64;
+                let length = joined.len().cast_signed() as i64;
                 (self.number(&joined), Expect::Integer(length))
             }
         };

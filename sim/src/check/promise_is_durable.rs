@@ -22,6 +22,9 @@ use super::observe::Observed;
 /// As violations name it.
 pub const NAME: &str = "PromiseIsDurable";
 
+/// How many of the newest durable entries are compared with an image.
+const LOOKED_AT: u64 = 64;
+
 /// Why a disk is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -74,7 +77,7 @@ impl PromiseIsDurable {
     }
 
     /// The next disk to look at.
-    pub fn next(&mut self) -> Option<(NodeId, LaneId)> {
+    pub fn wanted(&mut self) -> Option<(NodeId, LaneId)> {
         let (node, lane, why) = self.wanted.pop_front()?;
         self.current = Some(why);
         Some((node, lane))
@@ -164,12 +167,14 @@ fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut
         });
         return;
     }
-    let wrong = (replica.terms.before().max(there.before).0 + 1..=claim.0).rev().map(Index).find(
-        |&index| match (recovered.log.entry(index), replica.terms.at(index)) {
+    // The newest ones tell: what is before them agrees by `LogMatching`, or did when it was looked at last.
+    let first = replica.terms.before().max(there.before).0.max(claim.0.saturating_sub(LOOKED_AT));
+    let wrong = (first + 1..=claim.0).rev().map(Index).find(|&index| {
+        match (recovered.log.entry(index), replica.terms.at(index)) {
             (Some((term, _)), Some(said)) => term != said,
             _ => false,
-        },
-    );
+        }
+    });
     if let Some(index) = wrong {
         found.report(NAME, || {
             format!("{}: {place} shows another entry at index {}", who(replica), index.0)

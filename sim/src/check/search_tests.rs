@@ -104,7 +104,7 @@ fn happen(value: &mut Option<Vec<u8>>, operation: &Operation) -> Reply {
         Kind::Append => {
             let whole = value.get_or_insert_default();
             whole.extend_from_slice(&operation.argument);
-            Reply::Integer(whole.len() as i64)
+            Reply::Integer(whole.len().cast_signed() as i64)
         }
         Kind::Increment => {
             let text = value.take().unwrap_or_else(|| b"0".to_vec());

@@ -47,14 +47,15 @@ impl TtlBounds {
         let shown = match &read.reply {
             Reply::Nil => None,
             Reply::Value(value) => {
-                let Some(token) = history::last_token(value) else { return };
-                let Some(write) = writer(history, read, token) else { return };
+                let token = history::last_token(value);
+                let Some(write) = token.and_then(|token| writer(history, read, token)) else {
+                    return;
+                };
                 Some(write)
             }
             _ => return,
         };
-        let place = history::KeyId(read.key.0).0 as usize;
-        let on_key = &history.by_key()[place];
+        let on_key = &history.by_key()[read.key.0 as usize];
         match shown {
             Some(write) => self.shown(write, read, completed_at, history, found),
             None => self.early(on_key, read, completed_at, history, found),
@@ -220,7 +221,7 @@ mod tests {
     /// A key written at 0 and answered at 1 ms.
     fn written() -> Stage {
         let mut stage = Stage::new(1);
-        let write = stage.asks_with(Kind::SetExpiring, "k", &token(1), TTL as i64);
+        let write = stage.asks_with(Kind::SetExpiring, "k", &token(1), TTL.cast_signed());
         stage.append(1, 1, &token(1));
         stage.sync(1);
         stage.commit(1, 1, 1);
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn a_longer_time_to_live_counts_from_when_it_was_given() {
         let mut stage = written();
-        let longer = stage.asks_with(Kind::Expire, "k", b"", 5 * TTL as i64);
+        let longer = stage.asks_with(Kind::Expire, "k", b"", (5 * TTL).cast_signed());
         stage.told(longer, Reply::Integer(1));
         read(&mut stage, 3 * TTL, value());
         stage.clean();
