@@ -67,7 +67,10 @@ pub enum Reply {
     Value(Vec<u8>),
     /// A number.
     Integer(i64),
-    /// An error that promises the write was not and will not be applied (TRYAGAIN, WRONGTYPE...).
+    /// An error of the command itself: the store was asked and said no (`value is not an integer`). The
+    /// write is in the log and changed nothing.
+    Error,
+    /// An error that promises the write is not and will never be in the log (TRYAGAIN).
     Refused,
     /// An error or a lost connection that promises nothing.
     Unknown,
@@ -148,6 +151,12 @@ impl History {
     /// Notes that nobody waits for an answer any more.
     pub fn gone(&mut self, id: OperationId) {
         self.operations[id.0 as usize].gone = true;
+    }
+
+    /// Changes an answer after the fact.
+    #[cfg(test)]
+    pub(super) fn spoil(&mut self, id: OperationId, reply: Reply) {
+        self.operations[id.0 as usize].reply = reply;
     }
 
     /// One operation.

@@ -4,12 +4,52 @@
 //! [`ledger`] and compare only what has changed since they last looked.
 
 pub mod history;
+pub mod ledger;
 pub mod observe;
+pub mod planted;
+pub mod search;
+pub mod terms;
+
+pub mod applied_monotonic;
+pub mod at_end;
+pub mod committed_immutable;
+pub mod durable_quorum;
+pub mod election_safety;
+#[cfg(test)]
+mod fake;
+pub mod hash;
+pub mod leader_completeness;
+pub mod life_grows;
+pub mod linearizable;
+pub mod log_matching;
+pub mod membership_lattice;
+pub mod model;
+pub mod promise_is_durable;
+pub mod reply_matches_commit;
+pub mod shadow_match;
+pub mod state_equal;
+pub mod state_machine_safety;
+mod step;
+pub mod term_monotonic;
+pub mod ttl_bounds;
+
+use std::collections::BTreeMap;
 
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{Engine, GroupId, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{Engine, Event, LaneId, Life, NodeId, Outputs, Span};
+
+use at_end::Heal;
+use election_safety::ElectionSafety;
+use ledger::{Found, Ledger};
+use life_grows::LifeGrows;
+use linearizable::Linearizable;
+use log_matching::LogMatching;
+use membership_lattice::MembershipLattice;
+use promise_is_durable::PromiseIsDurable;
+use reply_matches_commit::ReplyMatchesCommit;
+use ttl_bounds::TtlBounds;
 
 pub use history::{Call, History, Kind, Operation, OperationId, Reply, token};
 pub use observe::{Moment, Observed, ReplicaState};
@@ -56,91 +96,206 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Checkers {
     setup: Setup,
+    found: Found,
+    ledger: Ledger,
     history: History,
-    violations: Vec<Violation>,
+    /// What each client waits for.
+    waiting: BTreeMap<u32, Vec<OperationId>>,
+    /// By operation: whether its answer was looked at when it left.
+    answered: Vec<bool>,
+    heal: Option<Heal>,
+    undecided: u32,
+    election_safety: ElectionSafety,
+    log_matching: LogMatching,
+    promises: PromiseIsDurable,
+    replies: ReplyMatchesCommit,
+    linearizable: Linearizable,
+    ttl_bounds: TtlBounds,
+    membership: MembershipLattice,
+    lives: LifeGrows,
 }
 
 impl Checkers {
     /// Checkers for a world that has not begun.
     pub fn new(setup: Setup) -> Self {
-        Self { setup, history: History::default(), violations: Vec::new() }
+        Self {
+            found: Found::default(),
+            ledger: Ledger::new(&setup.replicas),
+            history: History::default(),
+            waiting: BTreeMap::new(),
+            answered: Vec::new(),
+            heal: None,
+            undecided: 0,
+            election_safety: ElectionSafety::default(),
+            log_matching: LogMatching::default(),
+            promises: PromiseIsDurable::default(),
+            replies: ReplyMatchesCommit::default(),
+            linearizable: Linearizable::default(),
+            ttl_bounds: TtlBounds::new(setup.ttl_bound_ms),
+            membership: MembershipLattice::default(),
+            lives: LifeGrows::default(),
+            setup,
+        }
     }
 
-    /// An engine has finished a turn and its outputs have not been carried out yet. Then ask
+    /// An engine has finished a turn; its outputs have not been carried out yet. Then ask
     /// [`Checkers::wants_image`].
     pub fn after_turn(
         &mut self,
-        _at: Moment,
-        _node: NodeId,
-        _lane: LaneId,
-        _engine: &Engine,
-        _out: &Outputs,
+        at: Moment,
+        node: NodeId,
+        lane: LaneId,
+        engine: &Engine,
+        out: &Outputs,
     ) {
+        self.found.at = at;
+        for event in &out.events {
+            if let Event::Leading { group, term } = *event {
+                self.election_safety.leads(group, term, node, engine.life(), &mut self.found);
+            }
+        }
+        for group in engine.groups() {
+            if let Some(view) = engine.view(group) {
+                self.look(node, lane, &Observed::of(&view), false);
+            }
+        }
+        if out.sends.filled().next().is_some() {
+            self.promises.sent(node, lane, self.setup.image_every);
+        }
     }
 
     /// Whose disk the checkers want to see as it is at this moment; until there is none, recover an
-    /// engine from what a power cut right now would be sure to leave there, and give it to
-    /// [`Checkers::image`].
+    /// engine from what a power cut right now would be sure to leave there (nodes that are down
+    /// included), and give it to [`Checkers::image`]. This must not disturb the world: recover from a copy.
     pub fn wants_image(&mut self) -> Option<(NodeId, LaneId)> {
-        None
+        self.promises.wanted()
     }
 
-    /// What recovery makes of the image asked for. `None`: a fault has harmed it, nothing can be
-    /// demanded.
-    pub fn image(
-        &mut self,
-        _at: Moment,
-        _node: NodeId,
-        _lane: LaneId,
-        _recovered: Option<&Engine>,
-    ) {
+    /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be
+    /// demanded of it.
+    pub fn image(&mut self, at: Moment, node: NodeId, recovered: Option<&Engine>) {
+        self.found.at = at;
+        let Some(engine) = recovered else {
+            self.image_of(node, None);
+            return;
+        };
+        let views: Vec<_> = engine.groups().filter_map(|group| engine.view(group)).collect();
+        let seen: Vec<_> = views.iter().map(Observed::of).collect();
+        self.image_of(node, Some(&seen));
     }
 
     /// A node's process has ended, in whatever way.
-    pub fn crashed(&mut self, _at: Moment, _node: NodeId) {}
+    pub fn crashed(&mut self, node: NodeId) {
+        self.ledger.on_node(node).for_each(|replica| replica.up = false);
+    }
 
     /// An engine has been recovered (or made for the first time) and has taken no turn yet.
-    pub fn recovered(&mut self, _at: Moment, _node: NodeId, _lane: LaneId, _engine: &Engine) {}
+    pub fn recovered(&mut self, at: Moment, node: NodeId, lane: LaneId, engine: &Engine) {
+        self.found.at = at;
+        let life = engine.life();
+        let harmed = self.ledger.on_node(node).any(|replica| replica.harmed);
+        self.lives.started(node, lane, life, harmed, &mut self.found);
+        for group in engine.groups() {
+            if let Some(view) = engine.view(group) {
+                self.started(node, lane, life, &Observed::of(&view));
+            }
+        }
+    }
 
-    /// A fault has harmed what was durable on a node's disk: from now on, losing promises there is no
-    /// news (lying about it still is).
-    pub fn harmed(&mut self, _node: NodeId) {}
+    /// A fault has harmed what was durable on a node's disk (lost, changed or replaced synced bytes): from
+    /// now on, to have lost promises there is no news. A replica that repairs itself is trusted again.
+    pub fn harmed(&mut self, node: NodeId) {
+        self.ledger.on_node(node).for_each(|replica| replica.harmed = true);
+    }
 
     /// A membership machine begins anew: its view may start from nothing.
-    pub fn gossip_started(&mut self, _node: NodeId) {}
+    pub fn gossip_started(&mut self, node: NodeId) {
+        self.membership.started(node);
+    }
 
     /// A membership machine has finished a turn.
-    pub fn after_gossip(&mut self, _at: Moment, _node: NodeId, _out: &ClusterOutputs) {}
+    pub fn after_gossip(&mut self, at: Moment, node: NodeId, out: &ClusterOutputs) {
+        self.found.at = at;
+        for event in &out.events {
+            if let Event::Member { node: subject, liveness, incarnation } = *event {
+                let belief = (incarnation, liveness);
+                self.membership.believes(node, subject, belief, self.setup.nodes, &mut self.found);
+            }
+        }
+    }
 
     /// A client sends a request.
     pub fn invoked(&mut self, at: Moment, client: u32, call: &Call<'_>) -> OperationId {
-        self.history.invoked(at, client, call)
+        self.found.at = at;
+        let id = self.history.invoked(at, client, call);
+        self.linearizable.invoked(id, &self.history);
+        self.waiting.entry(client).or_default().push(id);
+        self.answered.push(false);
+        id
     }
 
-    /// An answer leaves a node: call it after [`Checkers::after_turn`] of the turn whose outputs hold the
-    /// answer, if the world can tell; the client has not seen it yet.
-    pub fn answered(&mut self, _at: Moment, _id: OperationId, _reply: &Reply) {}
+    /// An answer leaves a node, as the outputs of a turn say: call it after [`Checkers::after_turn`] of that
+    /// turn. The client has not seen it yet. If the world cannot tell, [`Checkers::completed`] looks
+    /// instead, later and therefore less sharply.
+    pub fn answered(&mut self, at: Moment, id: OperationId, reply: &Reply) {
+        self.found.at = at;
+        self.answered[id.0 as usize] = true;
+        self.replies.answered(id, &self.history, reply, &mut self.found);
+    }
 
-    /// An answer has reached its client.
+    /// An answer has reached its client. [`Reply::Unknown`] stands for an error that promises nothing.
     pub fn completed(&mut self, at: Moment, id: OperationId, reply: Reply) {
+        if !self.answered[id.0 as usize] {
+            self.answered(at, id, &reply);
+        }
+        self.found.at = at;
         self.history.completed(at, id, reply);
+        let operation = self.history.operation(id);
+        if let Some(waiting) = self.waiting.get_mut(&operation.client) {
+            waiting.retain(|waits| *waits != id);
+        }
+        if self.linearizable.expiring(operation.key) {
+            self.ttl_bounds.completed(id, &self.history, &mut self.found);
+        }
+        self.linearizable.completed(id, &self.history, &self.replies, &mut self.found);
     }
 
     /// A client hung up: what it waits for will never be told.
-    pub fn gone(&mut self, _client: u32) {}
+    pub fn gone(&mut self, client: u32) {
+        for id in self.waiting.remove(&client).unwrap_or_default() {
+            self.history.gone(id);
+        }
+    }
 
     /// From now on no fault touches these nodes and the links between them (all nodes, or a
     /// quorum-connected core), and they all run.
-    pub fn healed(&mut self, _at: Moment, _core: &[NodeId]) {}
+    pub fn healed(&mut self, at: Moment, core: &[NodeId]) {
+        self.heal = Some(Heal::new(at, core, &self.ledger));
+    }
 
-    /// The run is over: clients have stopped sending some time ago. Checks what can only be said at
-    /// the end: liveness and convergence if [`Checkers::healed`] was called, and the search for a
-    /// linearization.
-    pub fn at_end(&mut self, _at: Moment) {}
+    /// The run is over. Clients of nodes outside the core should be [`Checkers::gone`], and all clients
+    /// should have sent nothing for a while. Checks what can only be said at the end: liveness and
+    /// convergence if [`Checkers::healed`] was called, and the search for a linearization.
+    pub fn at_end(&mut self, at: Moment) {
+        self.found.at = at;
+        at_end::terms_bounded(&self.ledger, self.setup.election_timeout, &mut self.found);
+        if let Some(heal) = &self.heal {
+            let everyone = heal.core.len() as u32 == self.setup.nodes;
+            at_end::check(heal, everyone, &self.ledger, &mut self.found);
+            let patience = self.setup.patience;
+            at_end::answered(&self.history, &self.ledger, heal, patience, &mut self.found);
+        }
+        self.search();
+    }
 
     /// What was found so far, in order. Look after every hook: the first one is the one to tell.
     pub fn violations(&self) -> &[Violation] {
-        &self.violations
+        self.found.list()
+    }
+
+    /// How many keys the search at the end gave up on for want of steps.
+    pub fn undecided(&self) -> u32 {
+        self.undecided
     }
 
     /// What clients asked and were told.
@@ -148,26 +303,63 @@ impl Checkers {
         &self.history
     }
 
+    /// What is known of every replica and of what is committed.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// What was set up.
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
-}
 
-/// For messages: which replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReplicaId {
-    /// Of which group.
-    pub group: GroupId,
-    /// On which node.
-    pub node: NodeId,
-}
+    /// A replica was recovered in a new life.
+    fn started(&mut self, node: NodeId, lane: LaneId, life: Life, new: &Observed<'_>) {
+        let group = self.ledger.group_mut(new.state.group);
+        if let Some(replica) = group.and_then(|group| {
+            let place = group.place(node)?;
+            group.replicas.get_mut(place)
+        }) {
+            replica.life = life;
+        }
+        self.look(node, lane, new, true);
+    }
 
-/// For messages: which run of which engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunId {
-    /// On which node.
-    pub node: NodeId,
-    /// Which life.
-    pub life: Life,
+    /// The replicas on the image that was asked for.
+    fn image_of(&mut self, node: NodeId, seen: Option<&[Observed<'_>]>) {
+        let electing = self.promises.electing();
+        for recovered in seen.unwrap_or_default() {
+            let Some(group) = self.ledger.group_mut(recovered.state.group) else { continue };
+            if let Some(place) = group.place(node) {
+                self.promises.image(&group.replicas[place], recovered, &mut self.found);
+            }
+        }
+        let Some(group) = electing.and_then(|id| self.ledger.group_mut(id)) else { return };
+        let place = group.place(node);
+        let recovered = seen.and_then(|all| all.iter().find(|one| one.state.group == group.id));
+        self.promises.voter(group, place.zip(recovered), &mut self.found);
+    }
+
+    /// Searches the history of every key for an order that explains it.
+    fn search(&mut self) {
+        for (place, ids) in self.history.by_key().iter().enumerate() {
+            let key = history::KeyId(place as u32);
+            if self.linearizable.expiring(key) {
+                continue;
+            }
+            let operations: Vec<_> = ids.iter().map(|id| self.history.operation(*id)).collect();
+            match search::search(&operations, self.setup.search_steps) {
+                search::Verdict::Explained(_) => (),
+                search::Verdict::OutOfSteps => self.undecided += 1,
+                search::Verdict::Contradiction(stuck) => self.found.report(linearizable::NAME, || {
+                    format!(
+                        "no order of the {} operations on {:?} explains all answers; none gets beyond {:?}",
+                        operations.len(),
+                        self.history.name(key),
+                        operations[stuck]
+                    )
+                }),
+            }
+        }
+    }
 }
