@@ -292,7 +292,7 @@ fn delay(settings: &NetworkSettings, dice: u64, chance: &mut Chance) -> Time {
         let halvings = chance.up_to(7);
         return settings.latency + chance.up_to(settings.tail_most >> halvings);
     }
-    settings.latency + ((dice >> 32) * (settings.spread + 1) >> 32)
+    settings.latency + (((dice >> 32) * (settings.spread + 1)) >> 32)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Stage<'_> {
             Action::Name { name, who } => {
                 let node = self.node(who)?;
                 self.names.insert(name.clone(), node);
-                self.note(format!("{name} is n{}", node + 1));
+                self.note(&format!("{name} is n{}", node + 1));
             }
             Action::Run(span) => self.world.run_until(self.world.now() + span),
             Action::Expect { what, within } => return self.expect(what, *within),
@@ -95,7 +95,7 @@ impl Stage<'_> {
             | Action::Resume(_)
             | Action::Retire(_) => self.processes(action)?,
             Action::Step { .. } | Action::Freeze(_) | Action::Thaw(_) | Action::Drift { .. } => {
-                self.clocks(action)?
+                self.clocks(action)?;
             }
             Action::Damage { .. }
             | Action::Stall { .. }
@@ -220,7 +220,9 @@ impl Stage<'_> {
                 who => nodes.push(self.node(who)?),
             }
         }
-        nodes.into_iter().for_each(|node| act(self.world, node));
+        for node in nodes {
+            act(self.world, node);
+        }
         self.world.run_until(self.world.now() + 1);
         Ok(())
     }
@@ -238,7 +240,7 @@ impl Stage<'_> {
             None => self.world.connection(client).unwrap_or(self.any_up()?),
         };
         if !self.world.connect(client, node) {
-            self.note(format!("n{} refuses the connection", node + 1));
+            self.note(&format!("n{} refuses the connection", node + 1));
             return Ok(());
         }
         self.world.told(client);
@@ -365,7 +367,7 @@ impl Stage<'_> {
         nodes.find(|&node| self.world.is_up(node)).ok_or_else(|| "no node runs".to_string())
     }
 
-    fn note(&mut self, what: String) {
+    fn note(&mut self, what: &str) {
         let now = self.world.now();
         self.world.trace.note(now, format_args!("{what}"));
     }

@@ -142,7 +142,7 @@ impl World {
         } else if !self.at_work(client) {
             pause = KNOCK_AGAIN;
         } else {
-            for _ in 0..1 + self.chances.workload.up_to(self.options.workload.burst - 1) {
+            for _ in 0..=self.chances.workload.up_to(self.options.workload.burst - 1) {
                 self.ask(client);
             }
         }

@@ -1,7 +1,7 @@
 //! Turns of membership machines, and their datagrams.
 
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs};
 use driftless_core::rng::Seed;

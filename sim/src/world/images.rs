@@ -12,7 +12,7 @@ impl World {
         while let Some((node, lane)) = self.checkers.wants_image() {
             let at = Moment(self.now);
             let engine = self.recover_image(node, lane);
-            self.checkers.image(at, node, lane, engine.as_ref());
+            self.checkers.image(at, node, engine.as_ref());
         }
     }
 

@@ -148,7 +148,7 @@ impl World {
             // The system closes the connections of a process that ends; power takes that with it.
             self.reset_all(node);
         }
-        self.checkers.crashed(Moment(self.now), NodeId(node as u32 + 1));
+        self.checkers.crashed(NodeId(node as u32 + 1));
         self.server_gone(node, how != Stop::PowerCut);
     }
 

@@ -33,18 +33,25 @@ fn one(bytes: &[u8]) -> Result<(Reply, usize), String> {
     let (line, end) = line(bytes)?;
     match kind {
         b'+' => Ok((if line == b"OK" { Reply::Ok } else { Reply::Value(line.to_vec()) }, end)),
-        b'-' => Ok((Reply::Refused, end)),
+        b'-' => Ok((error(line), end)),
         b':' => Ok((Reply::Integer(number(bytes)?.0), end)),
-        b'_' => Ok((Reply::Nil, end)),
+        // An array within an array stands for a transaction that did not happen.
+        b'_' | b'*' => Ok((Reply::Nil, end)),
         b'$' => {
             let (length, end) = number(bytes)?;
             let Ok(length) = usize::try_from(length) else { return Ok((Reply::Nil, end)) };
             let value = bytes.get(end..end + length).ok_or("a value ends too early")?;
             Ok((Reply::Value(value.to_vec()), end + length + 2))
         }
-        b'*' => Ok((Reply::Nil, end)),
         other => Err(format!("an answer begins with {:?}", char::from(*other))),
     }
+}
+
+/// Errors that promise that nothing was written, and errors of the command itself.
+fn error(line: &[u8]) -> Reply {
+    const REFUSALS: [&[u8]; 5] = [b"TRYAGAIN", b"CLUSTERDOWN", b"CROSSSLOT", b"LOADING", b"MOVED"];
+    let refused = REFUSALS.iter().any(|word| line.starts_with(word));
+    if refused { Reply::Refused } else { Reply::Error }
 }
 
 fn line(bytes: &[u8]) -> Result<(&[u8], usize), String> {
@@ -77,6 +84,7 @@ fn show_one(reply: &Reply) -> String {
         Reply::Nil => "nil".into(),
         Reply::Value(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         Reply::Integer(number) => number.to_string(),
+        Reply::Error => "error".into(),
         Reply::Refused => "refused".into(),
         Reply::Unknown => "unknown".into(),
     }

@@ -123,7 +123,7 @@ impl World {
             player.play(input);
         }
         turn.finish();
-        if state.turns % CHECK_EVERY == 0 {
+        if state.turns.is_multiple_of(CHECK_EVERY) {
             engine.check();
         }
         self.after_turn(node, lane, &out);
