@@ -12,13 +12,13 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::group::{Counts, Group, Outbox, Room};
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::outputs::Outputs;
 use crate::placement::Placement;
 use crate::pulse::Pulse;
-use crate::raft::Role;
 use crate::rng::Chance;
 use crate::session::Sessions;
 use crate::time::{Instant, Now};
@@ -26,6 +26,7 @@ use crate::wal::Wal;
 
 pub use recovery::Recovery;
 pub use turn::{Admission, Turn};
+pub use crate::raft::Role;
 pub use view::{GroupView, describe_frames};
 
 /// A set of groups, their keys, the log they share and their clients.
@@ -42,6 +43,10 @@ pub struct Engine {
     beats: beats::Beats,
     wal: Wal,
     sessions: Sessions,
+    /// What CONFIG SET has changed.
+    settings: Settings,
+    /// Clients that ever connected.
+    connections: u64,
     chance: Chance,
     counts: Counts,
     /// Groups to finish at the end of the turn.
@@ -49,6 +54,7 @@ pub struct Engine {
     /// When groups want to be touched though nothing arrives; at most one moment each.
     timers: BTreeSet<(Instant, GroupId)>,
     now: Now,
+    begun_at: Instant,
     /// Whether a turn was ever taken.
     started: bool,
     /// Since when the sync on its way has been waited for.
@@ -156,11 +162,11 @@ impl Engine {
 }
 
 /// The partition of a group of this lane.
-fn find(
-    partitions: &mut [Option<Partition>],
+fn find<'a>(
+    partitions: &'a mut [Option<Partition>],
     config: &EngineConfig,
     id: GroupId,
-) -> Option<&mut Partition> {
+) -> Option<&'a mut Partition> {
     let at = id.0 / u32::from(config.lanes);
     let partition = partitions.get_mut(at as usize)?.as_mut()?;
     (partition.id == id).then_some(partition)

@@ -8,6 +8,7 @@ mod outbox;
 mod propose;
 mod reads;
 mod room;
+mod scan;
 mod scrub;
 
 use alloc::collections::VecDeque;
@@ -29,6 +30,8 @@ use crate::wal::RecoveredGroup;
 
 pub(crate) use answers::Answers;
 pub(crate) use outbox::Outbox;
+pub(crate) use propose::{Request, writes};
+pub(crate) use scan::group_of_cursor;
 pub use room::Counts;
 pub(crate) use room::{Origin, Room};
 
@@ -52,7 +55,7 @@ pub(crate) struct Group {
     batch: propose::Batch,
     /// Whom to answer when entries are applied, in log order.
     waiters: VecDeque<Waiter>,
-    reads: VecDeque<WaitingRead>,
+    reads: Vec<WaitingRead>,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u32,
     /// Reads go on and the lease is old: append something.
@@ -139,7 +142,7 @@ impl Group {
             applied_stamp: image.stamp,
             batch: propose::Batch::default(),
             waiters: VecDeque::new(),
-            reads: VecDeque::new(),
+            reads: Vec::new(),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -150,6 +153,11 @@ impl Group {
             listed: false,
             wake: None,
         }
+    }
+
+    /// Goes on with an image, outside of the end of a turn.
+    pub(crate) fn continue_image(&mut self, room: &mut Room<'_>) {
+        self.work_on_image(room);
     }
 
     pub(crate) fn applied(&self) -> Index {
@@ -300,5 +308,3 @@ fn bucket_of(name: &[u8]) -> usize {
     xxhash_rust::xxh3::xxh3_64(name) as usize % BUCKETS
 }
 
-/// Where a bucket's last entry is kept.
-pub(crate) type Touched = Vec<Index>;

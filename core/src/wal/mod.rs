@@ -39,8 +39,9 @@ pub struct Identity {
 pub enum Durable {
     /// The first record of this life: from now on its number may be told.
     Begun,
-    /// A group's entries up to this one (contiguous ones are told together).
-    Entry { group: GroupId, term: Term, index: Index },
+    /// A group's entries up to this one (contiguous ones are told together), as the record of that number
+    /// says: the log may hold another one at the index by now.
+    Entry { group: GroupId, term: Term, index: Index, record: u64 },
     /// A group's term and vote.
     Ballot { group: GroupId, term: Term, vote: Option<NodeId> },
     /// A state image, and the record that names it: the log up to `index` may go.

@@ -47,6 +47,8 @@ pub struct Wal {
     pub(super) pending: VecDeque<Pending>,
     pub(super) in_flight: Option<(SyncToken, Flight)>,
     pub(super) tokens: u64,
+    /// Entries written in this life.
+    pub(super) records: u64,
     /// Images that get chunks.
     pub(super) open: BTreeMap<GroupId, Open>,
     /// Images that are complete, in order; the first is being synced or waits for it.
@@ -128,8 +130,11 @@ impl Wal {
         self.life
     }
 
-    /// An entry. Replaces what was at its index and beyond; at most one beyond the last.
-    pub fn entry(&mut self, group: GroupId, term: Term, index: Index, entry: &[u8]) {
+    /// An entry. Replaces what was at its index and beyond; at most one beyond the last. Returns the number
+    /// of its record, which [`Durable::Entry`] will name.
+    pub fn entry(&mut self, group: GroupId, term: Term, index: Index, entry: &[u8]) -> u64 {
+        self.records += 1;
+        let record = self.records;
         self.make_room();
         let number = self.number;
         let previous = self.group(group).append(number, term, index);
@@ -138,17 +143,22 @@ impl Wal {
         // What is on its way to the disk already must not wait for this one.
         let in_buffer = self.written;
         if let Some(pending) = self.pending.back_mut()
-            && let Awaited::Tell(Durable::Entry { group: same, term: last_term, index: last }) =
-                &mut pending.what
+            && let Awaited::Tell(Durable::Entry {
+                group: same,
+                term: last_term,
+                index: last,
+                record: last_record,
+            }) = &mut pending.what
             && (*same, last.next()) == (group, index)
             && pending.end.segment == number
             && pending.end.offset > in_buffer
         {
-            (*last_term, *last) = (term, index);
+            (*last_term, *last, *last_record) = (term, index, record);
             pending.end = end;
-            return;
+            return record;
         }
-        self.tell_at(end, Durable::Entry { group, term, index });
+        self.tell_at(end, Durable::Entry { group, term, index, record });
+        record
     }
 
     /// A term and vote.
@@ -264,6 +274,7 @@ impl Wal {
             pending: VecDeque::new(),
             in_flight: None,
             tokens: 0,
+            records: 0,
             open: BTreeMap::new(),
             ended: VecDeque::new(),
             image_was_last: false,
