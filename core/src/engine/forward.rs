@@ -73,8 +73,7 @@ impl Turn<'_> {
             room.not_taken(id, origin, Fate::Busy, term, Some(room.config.node));
             return Ok(());
         }
-        let forwarded =
-            forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
+        let forwarded = forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
         let request = Request { origin, spec, keyspace, proto, args, forwarded };
         if forwarded.is_some() {
             group.accept_write(&request, &mut room);

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
-use crate::group::{Counts, Group, Outbox, Room};
+use crate::group::{Group, Outbox, Room};
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::outputs::Outputs;
 use crate::placement::Placement;
@@ -24,9 +24,10 @@ use crate::session::Sessions;
 use crate::time::{Instant, Now};
 use crate::wal::Wal;
 
+pub use crate::group::Counts;
+pub use crate::raft::Role;
 pub use recovery::Recovery;
 pub use turn::{Admission, Turn};
-pub use crate::raft::Role;
 pub use view::{GroupView, describe_frames};
 
 /// A set of groups, their keys, the log they share and their clients.
@@ -140,10 +141,7 @@ impl Engine {
     }
 
     /// Splits the engine into its groups and what surrounds them.
-    fn split<'a>(
-        &'a mut self,
-        out: &'a mut Outputs,
-    ) -> (&'a mut [Option<Partition>], Room<'a>) {
+    fn split<'a>(&'a mut self, out: &'a mut Outputs) -> (&'a mut [Option<Partition>], Room<'a>) {
         let room = Room {
             now: self.now,
             life: self.life,

@@ -65,7 +65,8 @@ impl Turn<'_> {
             }
         };
         let password = engine.config.server.password.as_deref();
-        let permitted = state.connection.admitted(password) || spec.has(command::spec::flag::NO_AUTH);
+        let permitted =
+            state.connection.admitted(password) || spec.has(command::spec::flag::NO_AUTH);
         if permitted && self.is_busy(spec, args) {
             return Admission::Busy;
         }

@@ -31,9 +31,9 @@ use crate::wal::RecoveredGroup;
 pub(crate) use answers::Answers;
 pub(crate) use outbox::Outbox;
 pub(crate) use propose::{Request, writes};
-pub(crate) use scan::group_of_cursor;
 pub use room::Counts;
 pub(crate) use room::{Origin, Room};
+pub(crate) use scan::group_of_cursor;
 
 use reads::WaitingRead;
 
@@ -68,10 +68,6 @@ pub(crate) struct Group {
     expiry: Index,
     image: image::Images,
     scrub: scrub::Scrub,
-    /// On the engine's list of groups to finish this turn.
-    pub(crate) listed: bool,
-    /// The moment the engine's timer for this group is set to.
-    pub(crate) wake: Option<Instant>,
 }
 
 /// Somebody who waits for an operation of an entry to be applied.
@@ -150,8 +146,6 @@ impl Group {
             expiry: Index(0),
             image: image::Images::default(),
             scrub: scrub::Scrub::default(),
-            listed: false,
-            wake: None,
         }
     }
 
@@ -192,7 +186,8 @@ impl Group {
             return Ok(());
         }
         let stamp = newest_stamp(append)?;
-        let bound = WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
+        let bound =
+            WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
         if stamp.wall() > bound && append.term >= self.raft.term() {
             room.out.events.push(Event::ClockRefused { group: self.id, from, stamp });
             self.raft.refuse(from, append, true, &mut room.io());
@@ -234,7 +229,9 @@ impl Group {
         let mut at = self.raft.deadline(now.mono, config);
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
         if self.raft.leads() {
-            if let Some(deadline) = self.store.next_deadline().filter(|_| self.expiry <= self.applied) {
+            if let Some(deadline) =
+                self.store.next_deadline().filter(|_| self.expiry <= self.applied)
+            {
                 // The wall clock may jump: look again after a while whatever it says.
                 let wait = (deadline.0 + 1).saturating_sub(now.wall.0).clamp(1, 10_000);
                 sooner(now.mono.plus(Span::millis(wait)));
@@ -270,7 +267,10 @@ impl Group {
         self.raft.check();
         assert!(self.applied <= self.raft.commit(), "only what is committed is applied");
         assert!(self.applied >= self.raft.log.before(), "what is not applied is held");
-        assert!(self.applied_stamp <= self.stamp, "the newest stamp is at least the newest applied");
+        assert!(
+            self.applied_stamp <= self.stamp,
+            "the newest stamp is at least the newest applied"
+        );
         assert!(self.batch.is_empty(), "between turns every write taken is in the log");
     }
 }
@@ -307,4 +307,3 @@ fn verify(bytes: &[u8]) -> Result<Stamp, Malformed> {
 fn bucket_of(name: &[u8]) -> usize {
     xxhash_rust::xxh3::xxh3_64(name) as usize % BUCKETS
 }
-

@@ -167,9 +167,10 @@ impl Outbox {
             return;
         };
         let again = Span(room.config.timing.resend_every.0 * 4);
-        let lost = self.items.iter().any(|item| {
-            !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= now
-        });
+        let lost = self
+            .items
+            .iter()
+            .any(|item| !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= now);
         let settled = self.settled();
         for (at, item) in self.items.iter_mut().enumerate() {
             if item.done || (item.sent == Some(target) && !lost) {

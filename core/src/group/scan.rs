@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::command::{self, Outcome, Reading};
+use crate::command::{self, Outcome, Reading, ScanOptions, Scanned, scan_cursor};
 use crate::group::Group;
 use crate::ids::{GroupId, Keyspace};
 use crate::placement::Placement;
@@ -14,7 +14,7 @@ const PLACE_BITS: u32 = 48;
 
 /// The group a client's cursor names: 0 begins with the first.
 pub(crate) fn group_of_cursor(text: &[u8]) -> Option<GroupId> {
-    let cursor: u64 = core::str::from_utf8(text).ok()?.parse().ok()?;
+    let cursor = scan_cursor(text).ok()?;
     Some(GroupId(((cursor >> PLACE_BITS) as u32).max(1)))
 }
 
@@ -27,24 +27,21 @@ pub(super) fn scan(
     placement: &Placement,
     reply: &mut Reply<'_>,
 ) -> Outcome {
-    let text = core::str::from_utf8(args.at(1)).ok();
-    let Some(cursor) = text.and_then(|text| text.parse::<u64>().ok()) else {
-        reply.error("ERR invalid cursor");
-        return Outcome::Done;
-    };
-    let options = match command::scan_options(args) {
-        Ok(options) => options,
+    let understood = scan_cursor(args.at(1)).and_then(|cursor| {
+        let options = ScanOptions::parse(args)?;
+        Ok((cursor, options))
+    });
+    let (cursor, options) = match understood {
+        Ok(understood) => understood,
         Err(text) => {
             reply.error(text);
             return Outcome::Done;
         }
     };
     let place = cursor & ((1 << PLACE_BITS) - 1);
-    let mut names: Vec<Vec<u8>> = Vec::new();
-    let found = command::scan(keyspace, place, &options, reading, &group.store, &mut |name| {
-        names.push(name.to_vec());
-    });
-    let Ok(next) = found else {
+    let mut names = Vec::new();
+    let step = command::scan(&group.store, keyspace, place, &options, reading, &mut names);
+    let Scanned::Names { count, next } = step else {
         return Outcome::Overdue;
     };
     let next = match next {
@@ -54,9 +51,7 @@ pub(super) fn scan(
     };
     reply.array(2);
     reply.bulk_with(|out| put_decimal(out, next));
-    reply.array(names.len());
-    for name in names {
-        reply.bulk(&name);
-    }
+    reply.array(count);
+    reply.raw(&names);
     Outcome::Done
 }

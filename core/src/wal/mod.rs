@@ -36,6 +36,7 @@ pub struct Identity {
 
 /// What a finished sync made durable, in the order it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Durable {
     /// The first record of this life: from now on its number may be told.
     Begun,

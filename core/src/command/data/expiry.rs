@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::command::CommandId;
 use crate::command::data::numbers::parse_integer;
 use crate::command::data::op::{Change, Op, condition};
-use crate::command::data::reading::{Met, alive, deadline_of};
+use crate::command::data::reading::{Met, alive, look};
 use crate::command::data::{Applying, Reading, texts};
 use crate::ids::Key;
 use crate::resp::{Args, Reply};
@@ -193,11 +193,11 @@ pub(super) fn read_ttl(
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
-    let Some(ends) = deadline_of(store, key, reading)? else {
+    let Some(value) = look(store, key, reading)? else {
         reply.integer(-2);
         return Ok(());
     };
-    let Some(at) = ends else {
+    let Some(at) = value.expires_at else {
         reply.integer(-1);
         return Ok(());
     };

@@ -3,7 +3,7 @@
 use alloc::format;
 
 use crate::command::CommandId;
-use crate::command::data::numbers::parse_integer;
+use crate::command::data::numbers::{length, parse_integer};
 use crate::command::data::reading::{Met, look};
 use crate::command::data::{Reading, texts};
 use crate::ids::Key;
@@ -48,7 +48,7 @@ pub(super) fn read_memory(
     }
     match look(store, key, reading)?.and_then(|_| store.memory_of(key)) {
         None => reply.null(),
-        Some(bytes) => reply.integer(bytes as i64),
+        Some(bytes) => reply.integer(length(bytes)),
     }
     Ok(())
 }

@@ -48,7 +48,8 @@ pub fn encode(
         Op::Add { key, summand }.put(op);
         Ok(())
     };
-    let expire_at = |unit, op: &mut Vec<u8>| expiry::encode_expire_at(id, unit, key, args, wall, op);
+    let expire_at =
+        |unit, op: &mut Vec<u8>| expiry::encode_expire_at(id, unit, key, args, wall, op);
     let set = |flags, op: &mut Vec<u8>| {
         Op::Set { key, value: args.at(2), flags, deadline: None }.put(op);
     };

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use crate::command::data::op::Op;
 use crate::command::data::reading::alive;
 use crate::command::data::{Applying, texts};
 use crate::ids::Key;
@@ -34,6 +35,11 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
         sum = sum.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
     }
     if negative { Some(sum) } else { sum.checked_neg() }
+}
+
+/// A length as an answer.
+pub(super) fn length(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("memory ends before 2^63 bytes")
 }
 
 /// The summand of INCR, DECR, INCRBY and DECRBY.
@@ -187,6 +193,6 @@ pub(super) fn encode_add_decimal(
     if !is_decimal(summand) {
         return Err(texts::NOT_FLOAT);
     }
-    crate::command::data::op::Op::AddDecimal { key, summand }.put(op);
+    Op::AddDecimal { key, summand }.put(op);
     Ok(())
 }

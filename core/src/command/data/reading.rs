@@ -24,15 +24,6 @@ pub(super) fn look<'a>(
     visible(value, reading).map(|visible| visible.then_some(value))
 }
 
-/// When a key ends, if it is there.
-pub(super) fn deadline_of(
-    store: &Store,
-    key: Key<'_>,
-    reading: Reading,
-) -> Result<Option<Option<WallTime>>, Met> {
-    Ok(look(store, key, reading)?.map(|value| value.expires_at))
-}
-
 /// Whether a value has not ended yet.
 pub(super) fn visible(value: Value<'_>, reading: Reading) -> Result<bool, Met> {
     match value.expires_at {

@@ -87,7 +87,8 @@ pub fn scan(
     // A bulk string looks the same in both versions of the protocol.
     let mut reply = Reply::new(names, Proto::Resp2);
     let next = store.scan(keyspace, cursor, options.count, &mut |name, value| {
-        if !options.strings || !options.pattern.is_none_or(|glob| glob::matches(glob, name, false)) {
+        if !options.strings || !options.pattern.is_none_or(|glob| glob::matches(glob, name, false))
+        {
             return;
         }
         match visible(value, reading) {
@@ -128,7 +129,7 @@ pub(super) fn read_scan(
         Scanned::Names { count, next } => {
             reply.array(2);
             reply.bulk_with(|out| {
-                crate::resp::put_decimal(out, next.unwrap_or(0).cast_signed());
+                crate::resp::put_decimal(out, next.unwrap_or(0));
             });
             reply.array(count);
             reply.raw(&names);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::command::CommandId;
 use crate::command::data::expiry::{Unit, deadline};
-use crate::command::data::numbers::parse_integer;
+use crate::command::data::numbers::{length, parse_integer};
 use crate::command::data::op::{List, Op, set_flag};
 use crate::command::data::reading::{Met, alive, look};
 use crate::command::data::{Applying, Reading, texts};
@@ -182,7 +182,7 @@ pub(super) fn apply_append(
         }
         None => store.set(key, value, None, applying.version),
     }
-    reply.integer((len + value.len()) as i64);
+    reply.integer(length(len + value.len()));
 }
 
 pub(super) fn apply_set_range(
@@ -196,14 +196,14 @@ pub(super) fn apply_set_range(
     let old = alive(store, key, applying.now);
     let len = old.map_or(0, |old| old.bytes.len());
     if value.is_empty() {
-        return reply.integer(len as i64);
+        return reply.integer(length(len));
     }
     let deadline = old.and_then(|old| old.expires_at);
     if old.is_none() {
         store.set(key, &[], None, applying.version);
     }
     store.splice(key, offset, value, deadline, applying.version);
-    reply.integer(len.max(offset + value.len()) as i64);
+    reply.integer(length(len.max(offset + value.len())));
 }
 
 pub(super) fn apply_set_several(
@@ -263,7 +263,7 @@ pub(super) fn read_length(
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
     let len = look(store, key, reading)?.map_or(0, |value| value.bytes.len());
-    reply.integer(len as i64);
+    reply.integer(length(len));
     Ok(())
 }
 
@@ -287,11 +287,14 @@ pub(super) fn read_range(
 
 /// The bytes from `start` to `end`, both included; below zero they count from the end.
 fn range(bytes: &[u8], start: i64, end: i64) -> &[u8] {
-    let len = bytes.len() as i64;
+    let len = length(bytes.len());
     if start < 0 && end < 0 && start > end {
         return &[];
     }
     let place = |at: i64| if at < 0 { (len + at).max(0) } else { at };
     let (start, end) = (place(start), place(end).min(len - 1));
-    if start > end { &[] } else { &bytes[start as usize..=end as usize] }
+    match (usize::try_from(start), usize::try_from(end)) {
+        (Ok(start), Ok(end)) if start <= end => &bytes[start..=end],
+        _ => &[],
+    }
 }
