@@ -34,12 +34,9 @@ pub struct Finding {
 
 /// Plays one world to its end.
 pub fn run(options: Options) -> Outcome {
-    let mut outcome = Outcome::default();
-    let caught = catch(|| {
-        let mut world = World::new(options);
-        world.play();
-        outcome = report(&mut world);
-    });
+    let mut world = None;
+    let caught = catch(|| world.insert(World::new(options)).play());
+    let mut outcome = world.as_mut().map(report).unwrap_or_default();
     if let Err(what) = caught {
         outcome.failed = Some(Finding { checker: "Assertion".into(), what });
     }

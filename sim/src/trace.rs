@@ -91,6 +91,8 @@ pub fn describe(event: &Event) -> String {
         Event::PeerSilent { node, silent: false } => format!("hears n{} again", node.0),
         Event::AnswerLost { client } => format!("cannot answer client {}", client.0),
         Event::Member { node, liveness, .. } => format!("holds n{} to be {liveness:?}", node.0),
+        Event::DatagramMalformed { .. } => "drops a malformed datagram".into(),
+        Event::DuplicateNode { node } => format!("finds another process that is n{}", node.0),
         Event::ForeignCluster => "refuses a datagram of another cluster".into(),
     }
 }

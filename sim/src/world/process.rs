@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use driftless_core::config::EngineConfig;
+use driftless_core::config::{EngineConfig, Server};
 use driftless_core::rng::Seed;
 use driftless_core::{LaneId, Now, Recovery};
 
@@ -38,6 +38,7 @@ impl World {
             limits: self.options.limits.clone(),
             timing: self.options.timing.clone(),
             reads: self.options.reads,
+            server: Server::default(),
             bug: self.options.bug,
         }
     }
