@@ -275,6 +275,10 @@ impl World {
         for part in parts {
             put_bytes(&mut bytes, part);
         }
+        let mut text = text;
+        if self.trace.wanted() && text.is_empty() {
+            text = String::from_utf8_lossy(&parts.join(&b' ')).into_owned();
+        }
         let since = self.now;
         let state = &mut self.clients[client];
         state.pending.push_back(Pending { since, operations, text });
@@ -346,7 +350,8 @@ impl World {
             self.clients[client].told = Some(shown);
         } else if self.trace.wanted() {
             let shown = reply::show(bytes);
-            let line = format_args!("client {client}: operation {} -> {shown}", first.0);
+            let (took, text) = ((self.now - pending.since) / 1_000, &pending.text);
+            let line = format_args!("client {client}: {text} -> {shown} ({took} us)");
             self.trace.note(self.now, line);
         }
     }
