@@ -84,7 +84,7 @@ fn draw_limits(chance: &mut Chance, limits: &mut Limits) {
     limits.append_bytes = pick(chance, &[1, 200, 4 << 10, 256 << 10]);
     limits.in_flight_bytes = pick(chance, &[1 << 10, 64 << 10, 4 << 20]);
     limits.uncommitted_bytes = pick(chance, &[4 << 10, 64 << 10, 1 << 20]);
-    limits.log_bytes = pick(chance, &[1 << 10, 16 << 10, 1 << 20]);
+    limits.log_bytes = pick(chance, &[16 << 10, 64 << 10, 1 << 20]);
     limits.segment_bytes = pick(chance, &[2 << 10, 8 << 10, 64 << 10, 1 << 20]);
     limits.wal_bytes = limits.segment_bytes * pick(chance, &[2, 4, 8]);
     limits.chunk_bytes = pick(chance, &[64, 1 << 10, 64 << 10]);

@@ -20,7 +20,7 @@ const PORT: u16 = 16_378;
 /// Settings that all nodes agree on, hashed.
 const FINGERPRINT: u64 = 0xD1F7;
 /// The soonest wake-up.
-const SOONEST: Time = 1_000;
+const SOONEST: Time = 20_000;
 
 /// Tags of what is hashed.
 mod tag {

@@ -34,7 +34,7 @@ mod tag {
 /// An engine is asked to check itself every so many turns.
 const CHECK_EVERY: u64 = 16;
 /// An engine that wants to be woken at once is woken after this time, as a thread would be.
-const SOONEST: Time = 1_000;
+const SOONEST: Time = 20_000;
 
 impl World {
     /// Something waits for an engine: it takes a turn as soon as its thread is free.
