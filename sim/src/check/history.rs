@@ -25,7 +25,7 @@ pub enum Kind {
     Expire,
     /// `DEL key`.
     Delete,
-    /// `SETNX key argument`.
+    /// `SETNX key argument`; answered with [`Reply::Integer`].
     SetIfAbsent,
     /// `GETSET key argument`.
     GetSet,
@@ -67,10 +67,8 @@ pub enum Reply {
     Value(Vec<u8>),
     /// A number.
     Integer(i64),
-    /// An error of the command itself: the store was asked and said no (`value is not an integer`). The
-    /// write is in the log and changed nothing.
-    Error,
-    /// An error that promises the write is not and will never be in the log (TRYAGAIN).
+    /// An error that promises the write has changed nothing and never will (TRYAGAIN, or the command's own).
+    /// For a write that carries a token it must also promise that it is not in the log.
     Refused,
     /// An error or a lost connection that promises nothing.
     Unknown,

@@ -63,6 +63,9 @@ pub struct Replica {
     pub harmed: bool,
     /// Which run of its process this is.
     pub life: Life,
+    /// Up to where its disk holds its entries whatever it says: a new life does not count on what it reads
+    /// until it has synced it again, though an earlier one had.
+    pub kept: Index,
     /// How far an earlier life had applied.
     pub replay_until: Index,
     /// The newest term and vote that is known to be on its disk.
@@ -79,15 +82,21 @@ impl Replica {
             up: false,
             harmed: false,
             life: Life(0),
+            kept: Index(0),
             replay_until: Index(0),
             proven: (Term(0), None),
         }
     }
 
+    /// Up to where its entries are on its disk.
+    pub fn durable(&self) -> Index {
+        self.state.durable.max(self.kept)
+    }
+
     /// Whether this entry is on its disk, as far as it says.
     pub fn holds(&self, index: Index, term: Term) -> bool {
         !self.state.damaged
-            && self.state.durable >= index
+            && self.durable() >= index
             && (index <= self.terms.before() || self.terms.at(index) == Some(term))
     }
 

@@ -173,7 +173,8 @@ impl Checkers {
 
     /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be
     /// demanded of it.
-    pub fn image(&mut self, at: Moment, node: NodeId, recovered: Option<&Engine>) {
+    pub fn image(&mut self, at: Moment, node: NodeId, lane: LaneId, recovered: Option<&Engine>) {
+        assert!(self.promises.asked(node, lane), "an image is shown when it was asked for");
         self.found.at = at;
         let Some(engine) = recovered else {
             self.image_of(node, None);
@@ -185,7 +186,8 @@ impl Checkers {
     }
 
     /// A node's process has ended, in whatever way.
-    pub fn crashed(&mut self, node: NodeId) {
+    pub fn crashed(&mut self, at: Moment, node: NodeId) {
+        self.found.at = at;
         self.ledger.on_node(node).for_each(|replica| replica.up = false);
     }
 
@@ -363,3 +365,6 @@ impl Checkers {
         }
     }
 }
+
+#[cfg(test)]
+mod whole_tests;

@@ -28,6 +28,7 @@ enum Expect {
     Ok,
     Is(State),
     Integer(i64),
+    /// An error: no answer that fits is in the history, where errors are refusals.
     Error,
 }
 
@@ -53,7 +54,6 @@ impl Model {
             Reply::Nil => Expect::Is(NOTHING),
             Reply::Value(value) => Expect::Is(self.number(value)),
             Reply::Integer(number) => Expect::Integer(*number),
-            Reply::Error => Expect::Error,
             Reply::Refused | Reply::Unknown => Expect::Anything,
         };
         let argument = self.number(&operation.argument);

@@ -66,7 +66,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 35] = [
+pub const ALL: [Bug; 34] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -101,17 +101,49 @@ pub const ALL: [Bug; 35] = [
     Bug::ReplyBeforeCommit,
     Bug::DamagedVotes,
     Bug::LifeReused,
-    Bug::None,
 ];
 
-/// What is known of a bug; for [`Bug::None`], nothing finds it.
+/// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
+/// below, and to [`ALL`].
 pub fn expected(bug: Bug) -> Planted {
-    let (finders, helped_by) = elections(bug)
-        .or_else(|| replication(bug))
-        .or_else(|| answers(bug))
-        .or_else(|| files(bug))
-        .or_else(|| time_and_members(bug))
-        .unwrap_or((&[], "nothing: the clean core"));
+    let row = match bug {
+        Bug::None => None,
+        Bug::VoteBeforeDurable
+        | Bug::TermNotDurable
+        | Bug::NoUpToDateCheck
+        | Bug::StaleVoteCounted
+        | Bug::StepDownClearsVote
+        | Bug::DamagedVotes
+        | Bug::LifeReused => elections(bug),
+        Bug::OldTermCommit
+        | Bug::AckBeforeDurable
+        | Bug::LeaderCountsUndurable
+        | Bug::TruncateOnOverlap
+        | Bug::CommitUnbounded
+        | Bug::StaleAckCounted
+        | Bug::AckOwnLast
+        | Bug::QuorumIsHalf
+        | Bug::UnsortedQuorum
+        | Bug::SyncCreditedByIndex => replication(bug),
+        Bug::ReadWithoutLease
+        | Bug::ReadBeforeCommit
+        | Bug::NoCommitWait
+        | Bug::DoubtfulTailIgnored
+        | Bug::WaiterByIndex
+        | Bug::RetryNotDeduplicated
+        | Bug::ReplyBeforeCommit => answers(bug),
+        Bug::SnapshotDropsNewer
+        | Bug::SnapshotWrongTerm
+        | Bug::SnapshotBeforeDurable
+        | Bug::DamageIsTorn
+        | Bug::ChecksumNotChained => files(bug),
+        Bug::ExpireByOwnClock
+        | Bug::StampGoesBack
+        | Bug::RefuteWithoutIncarnation
+        | Bug::LowerIncarnationWins
+        | Bug::ClustersMerge => time_and_members(bug),
+    };
+    let (finders, helped_by) = row.unwrap_or((&[], "nothing: the clean core"));
     Planted { bug, finders, helped_by }
 }
 
@@ -302,17 +334,12 @@ mod tests {
     fn every_planted_bug_has_a_checker_that_can_find_it() {
         for (place, bug) in ALL.into_iter().enumerate() {
             let planted = expected(bug);
-            if bug == Bug::None {
-                assert!(planted.finders.is_empty(), "nothing is wrong with the clean core");
-                continue;
-            }
             assert_eq!(bug as usize, place + 1, "the order is that of the declaration");
             assert!(!planted.finders.is_empty(), "{bug:?} needs a checker");
             for finder in planted.finders {
                 assert!(CHECKERS.contains(finder), "{bug:?}: {finder} is no checker");
             }
         }
-        // The last one declared: whoever adds another has to add it here and above.
-        assert_eq!(Bug::LifeReused as usize, ALL.len() - 1);
+        assert!(expected(Bug::None).finders.is_empty(), "nothing is wrong with the clean core");
     }
 }
