@@ -15,6 +15,7 @@ pub mod at_end;
 pub mod committed_immutable;
 pub mod durable_quorum;
 pub mod election_safety;
+pub mod exactly_once;
 #[cfg(test)]
 mod fake;
 pub mod hash;
@@ -42,6 +43,7 @@ use driftless_core::{Engine, Event, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
+use exactly_once::ExactlyOnce;
 use ledger::{Found, Ledger};
 use life_grows::LifeGrows;
 use linearizable::Linearizable;
@@ -110,6 +112,7 @@ pub struct Checkers {
     promises: PromiseIsDurable,
     replies: ReplyMatchesCommit,
     linearizable: Linearizable,
+    exactly_once: ExactlyOnce,
     ttl_bounds: TtlBounds,
     membership: MembershipLattice,
     lives: LifeGrows,
@@ -131,6 +134,7 @@ impl Checkers {
             promises: PromiseIsDurable::default(),
             replies: ReplyMatchesCommit::default(),
             linearizable: Linearizable::default(),
+            exactly_once: ExactlyOnce::default(),
             ttl_bounds: TtlBounds::new(setup.ttl_bound_ms),
             membership: MembershipLattice::default(),
             lives: LifeGrows::default(),
@@ -231,6 +235,7 @@ impl Checkers {
         self.found.at = at;
         let id = self.history.invoked(at, client, call);
         self.linearizable.invoked(id, &self.history);
+        self.exactly_once.invoked(id, &self.history);
         self.waiting.entry(client).or_default().push(id);
         self.answered.push(false);
         id
@@ -259,6 +264,7 @@ impl Checkers {
         if self.linearizable.expiring(operation.key) {
             self.ttl_bounds.completed(id, &self.history, &mut self.found);
         }
+        self.exactly_once.completed(id, &self.history, &self.replies, &mut self.found);
         self.linearizable.completed(id, &self.history, &self.replies, &mut self.found);
     }
 

@@ -4,7 +4,7 @@
 use driftless_core::config::Bug;
 
 use super::{
-    applied_monotonic, at_end, committed_immutable, durable_quorum, election_safety,
+    applied_monotonic, at_end, committed_immutable, durable_quorum, election_safety, exactly_once,
     leader_completeness, life_grows, linearizable, log_matching, membership_lattice,
     promise_is_durable, reply_matches_commit, shadow_match, state_equal, state_machine_safety,
     term_monotonic, ttl_bounds,
@@ -22,6 +22,7 @@ const SHADOW: &str = shadow_match::NAME;
 const PROMISE: &str = promise_is_durable::NAME;
 const REPLY: &str = reply_matches_commit::NAME;
 const LINEARIZABLE: &str = linearizable::NAME;
+const ONCE: &str = exactly_once::NAME;
 const STATE: &str = state_equal::NAME;
 const RECOVERY: &str = state_equal::RECOVERY;
 const TTL: &str = ttl_bounds::NAME;
@@ -31,7 +32,7 @@ const CONVERGED: &str = at_end::CONVERGED;
 const LIVENESS: &str = at_end::LIVENESS;
 
 /// Every checker, as violations name it.
-pub const CHECKERS: [&str; 20] = [
+pub const CHECKERS: [&str; 21] = [
     ELECTION,
     TERM,
     APPLIED,
@@ -44,6 +45,7 @@ pub const CHECKERS: [&str; 20] = [
     PROMISE,
     REPLY,
     LINEARIZABLE,
+    ONCE,
     STATE,
     RECOVERY,
     TTL,
@@ -257,7 +259,7 @@ fn answers(bug: Bug) -> Option<Row> {
              the clients that wait",
         ),
         Bug::RetryNotDeduplicated => (
-            &[LINEARIZABLE, STATE],
+            &[ONCE, LINEARIZABLE, STATE],
             "counters and appended values through nodes that forward; replies between nodes lost, \
              leaders that crash just after they have committed",
         ),
