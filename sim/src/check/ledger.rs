@@ -66,6 +66,9 @@ pub struct Replica {
     /// Up to where its disk holds its entries whatever it says: a new life does not count on what it reads
     /// until it has synced it again, though an earlier one had.
     pub kept: Index,
+    /// Whether what it says is durable has consequences: a new life reads its log from a cache, perhaps, and
+    /// says nothing to anyone before it has synced.
+    pub trusted: bool,
     /// How far an earlier life had applied.
     pub replay_until: Index,
     /// The newest term and vote that is known to be on its disk.
@@ -83,6 +86,7 @@ impl Replica {
             harmed: false,
             life: Life(0),
             kept: Index(0),
+            trusted: false,
             replay_until: Index(0),
             proven: (Term(0), None),
         }
@@ -90,7 +94,7 @@ impl Replica {
 
     /// Up to where its entries are on its disk.
     pub fn durable(&self) -> Index {
-        self.state.durable.max(self.kept)
+        if self.trusted { self.state.durable.max(self.kept) } else { self.kept }
     }
 
     /// Whether this entry is on its disk, as far as it says.

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{Engine, Event, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{Engine, Event, GroupId, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
@@ -164,6 +164,9 @@ impl Checkers {
             }
         }
         if out.sends.filled().next().is_some() {
+            for group in engine.groups() {
+                self.trust(group, node);
+            }
             self.promises.sent(node, lane, self.setup.image_every);
         }
     }
@@ -331,6 +334,14 @@ impl Checkers {
             replica.life = life;
         }
         self.look(node, lane, new, true);
+    }
+
+    /// A node speaks to others: from now on what its replicas say is durable counts.
+    fn trust(&mut self, group: GroupId, node: NodeId) {
+        let Some(group) = self.ledger.group_mut(group) else { return };
+        if let Some(place) = group.place(node) {
+            group.replicas[place].trusted = true;
+        }
     }
 
     /// The replicas on the image that was asked for.

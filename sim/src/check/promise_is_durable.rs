@@ -268,6 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_new_life_read_from_a_cache_may_be_lost_before_it_speaks() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        for _ in 0..2 {
+            stage.crash(1);
+            stage.replica(1).state.durable = Index(1);
+            stage.recover(1);
+        }
+        stage.clean();
+        stage.crash(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.clean();
+    }
+
+    #[test]
     fn a_harmed_disk_may_lose_them() {
         let mut stage = Stage::new(3);
         stage.append(1, 1, b"a");

@@ -126,6 +126,9 @@ fn take_note(change: &Change<'_>, replica: &mut Replica) {
     } else if change.old.damaged && !new.damaged {
         replica.harmed = false;
     }
+    // Who leads has its ballot on disk, and with it all that came before.
+    let synced = new.role == Role::Leader || new.durable > change.old.durable;
+    replica.trusted = !change.fresh && (replica.trusted || synced);
     replica.up = true;
     replica.state = new;
     if new.role == Role::Leader {
