@@ -102,7 +102,7 @@ impl Stage {
     }
 
     pub(crate) fn crash(&mut self, node: u32) {
-        self.checkers.crashed(self.now, NodeId(node));
+        self.checkers.crashed(NodeId(node));
         self.replica(node).life.0 += 1;
     }
 

@@ -67,8 +67,10 @@ pub enum Reply {
     Value(Vec<u8>),
     /// A number.
     Integer(i64),
-    /// An error that promises the write has changed nothing and never will (TRYAGAIN, or the command's own).
-    /// For a write that carries a token it must also promise that it is not in the log.
+    /// An error of the command itself (`value is not an integer`): the write may be in the log. Only of
+    /// [`Kind::Increment`] is it known that it has changed nothing.
+    Error,
+    /// An error that promises the write is not and will never be in the log (TRYAGAIN).
     Refused,
     /// An error or a lost connection that promises nothing.
     Unknown,
@@ -105,7 +107,12 @@ impl Operation {
 
     /// Whether its answer says what happened, so that it must fit.
     pub fn is_known(&self) -> bool {
-        self.completed_at.is_some() && !matches!(self.reply, Reply::Unknown | Reply::Refused)
+        let vague = match self.reply {
+            Reply::Unknown | Reply::Refused => true,
+            Reply::Error => self.kind != Kind::Increment,
+            _ => false,
+        };
+        self.completed_at.is_some() && !vague
     }
 }
 

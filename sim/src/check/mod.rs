@@ -180,8 +180,8 @@ impl Checkers {
 
     /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be
     /// demanded of it.
-    pub fn image(&mut self, at: Moment, node: NodeId, lane: LaneId, recovered: Option<&Engine>) {
-        assert!(self.promises.asked(node, lane), "an image is shown when it was asked for");
+    pub fn image(&mut self, at: Moment, node: NodeId, recovered: Option<&Engine>) {
+        assert!(self.promises.asked(node), "an image is shown when it was asked for");
         self.found.at = at;
         let Some(engine) = recovered else {
             self.image_of(node, None);
@@ -193,9 +193,9 @@ impl Checkers {
     }
 
     /// A node's process has ended, in whatever way.
-    pub fn crashed(&mut self, at: Moment, node: NodeId) {
-        self.found.at = at;
+    pub fn crashed(&mut self, node: NodeId) {
         self.ledger.on_node(node).for_each(|replica| replica.up = false);
+        self.membership.started(node);
     }
 
     /// An engine has been recovered (or made for the first time) and has taken no turn yet.
@@ -296,6 +296,7 @@ impl Checkers {
             let patience = self.setup.patience;
             at_end::answered(&self.history, &self.ledger, heal, patience, &mut self.found);
         }
+        self.membership.at_end(&mut self.found);
         self.search();
     }
 

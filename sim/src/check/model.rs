@@ -28,7 +28,6 @@ enum Expect {
     Ok,
     Is(State),
     Integer(i64),
-    /// An error: no answer that fits is in the history, where errors are refusals.
     Error,
 }
 
@@ -54,6 +53,7 @@ impl Model {
             Reply::Nil => Expect::Is(NOTHING),
             Reply::Value(value) => Expect::Is(self.number(value)),
             Reply::Integer(number) => Expect::Integer(*number),
+            Reply::Error => Expect::Error,
             Reply::Refused | Reply::Unknown => Expect::Anything,
         };
         let argument = self.number(&operation.argument);

@@ -50,7 +50,7 @@ pub struct PromiseIsDurable {
     wanted: VecDeque<(NodeId, LaneId, Why)>,
     current: Option<Why>,
     /// Whose disk was asked for last.
-    asked: Option<(NodeId, LaneId)>,
+    asked: Option<NodeId>,
     votes: usize,
     sends: u32,
 }
@@ -82,13 +82,13 @@ impl PromiseIsDurable {
     pub fn wanted(&mut self) -> Option<(NodeId, LaneId)> {
         let (node, lane, why) = self.wanted.pop_front()?;
         self.current = Some(why);
-        self.asked = Some((node, lane));
-        self.asked
+        self.asked = Some(node);
+        Some((node, lane))
     }
 
-    /// Whether it is this disk that was asked for.
-    pub fn asked(&self, node: NodeId, lane: LaneId) -> bool {
-        self.asked == Some((node, lane))
+    /// Whether it is a disk of this node that was asked for.
+    pub fn asked(&self, node: NodeId) -> bool {
+        self.asked == Some(node)
     }
 
     /// The group whose votes are being counted, if that is why a disk is being looked at.
