@@ -43,7 +43,7 @@ fn disks(group: &Group) -> String {
     let mut text = String::new();
     for replica in &group.replicas {
         let up = if replica.up { "" } else { ", down" };
-        let durable = replica.state.durable.0;
+        let durable = replica.durable().0;
         let _ = write!(text, "[node {}: up to {durable}{up}]", replica.node.0);
     }
     text
@@ -64,6 +64,32 @@ mod tests {
         stage.crash(2);
         stage.commit(1, 1, 7);
         stage.clean();
+    }
+
+    #[test]
+    fn a_disk_that_was_synced_before_a_restart_counts() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.append(2, 1, b"a");
+        stage.sync(2);
+        stage.crash(2);
+        stage.replica(2).state.durable = driftless_core::Index(0);
+        stage.recover(2);
+        stage.sync(1);
+        stage.commit(1, 1, 7);
+        stage.clean();
+        // Not so once the entry has been replaced.
+        stage.append(1, 1, b"b");
+        stage.append(2, 1, b"b");
+        stage.sync(2);
+        stage.crash(2);
+        stage.replica(2).state.durable = driftless_core::Index(0);
+        stage.recover(2);
+        stage.replace(2, 2, 2, b"c");
+        stage.replace(2, 2, 1, b"b");
+        stage.sync(1);
+        stage.commit(1, 2, 8);
+        stage.violates(NAME);
     }
 
     #[test]

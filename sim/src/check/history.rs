@@ -25,7 +25,7 @@ pub enum Kind {
     Expire,
     /// `DEL key`.
     Delete,
-    /// `SETNX key argument`.
+    /// `SETNX key argument`; answered with [`Reply::Integer`].
     SetIfAbsent,
     /// `GETSET key argument`.
     GetSet,
@@ -67,8 +67,8 @@ pub enum Reply {
     Value(Vec<u8>),
     /// A number.
     Integer(i64),
-    /// An error of the command itself: the store was asked and said no (`value is not an integer`). The
-    /// write is in the log and changed nothing.
+    /// An error of the command itself (`value is not an integer`): the write may be in the log. Only of
+    /// [`Kind::Increment`] is it known that it has changed nothing.
     Error,
     /// An error that promises the write is not and will never be in the log (TRYAGAIN).
     Refused,
@@ -107,7 +107,12 @@ impl Operation {
 
     /// Whether its answer says what happened, so that it must fit.
     pub fn is_known(&self) -> bool {
-        self.completed_at.is_some() && !matches!(self.reply, Reply::Unknown | Reply::Refused)
+        let vague = match self.reply {
+            Reply::Unknown | Reply::Refused => true,
+            Reply::Error => self.kind != Kind::Increment,
+            _ => false,
+        };
+        self.completed_at.is_some() && !vague
     }
 }
 

@@ -63,6 +63,12 @@ pub struct Replica {
     pub harmed: bool,
     /// Which run of its process this is.
     pub life: Life,
+    /// Up to where its disk holds its entries whatever it says: a new life does not count on what it reads
+    /// until it has synced it again, though an earlier one had.
+    pub kept: Index,
+    /// Whether what it says is durable has consequences: a new life reads its log from a cache, perhaps, and
+    /// says nothing to anyone before it has synced.
+    pub trusted: bool,
     /// How far an earlier life had applied.
     pub replay_until: Index,
     /// The newest term and vote that is known to be on its disk.
@@ -79,15 +85,22 @@ impl Replica {
             up: false,
             harmed: false,
             life: Life(0),
+            kept: Index(0),
+            trusted: false,
             replay_until: Index(0),
             proven: (Term(0), None),
         }
     }
 
+    /// Up to where its entries are on its disk.
+    pub fn durable(&self) -> Index {
+        if self.trusted { self.state.durable.max(self.kept) } else { self.kept }
+    }
+
     /// Whether this entry is on its disk, as far as it says.
     pub fn holds(&self, index: Index, term: Term) -> bool {
         !self.state.damaged
-            && self.state.durable >= index
+            && self.durable() >= index
             && (index <= self.terms.before() || self.terms.at(index) == Some(term))
     }
 

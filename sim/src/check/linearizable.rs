@@ -84,7 +84,9 @@ impl Linearizable {
         if self.key_mut(operation.key).expiring {
             return;
         }
-        if operation.kind == Kind::Delete && operation.reply != Reply::Unknown {
+        if operation.kind == Kind::Delete
+            && !matches!(operation.reply, Reply::Unknown | Reply::Error)
+        {
             let key = self.key_mut(operation.key);
             key.deletes_open -= 1;
             key.deleted_at = found.at;

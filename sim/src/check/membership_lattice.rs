@@ -5,13 +5,14 @@
 //! overrides which).
 //!
 //! Finds: `RefuteWithoutIncarnation`, `LowerIncarnationWins`, `ClustersMerge` (if the other cluster's ids lie
-//! beyond this one's).
+//! beyond this one's), `DeadRevivedByRumour`, `SuspicionForever`.
 
 use std::collections::BTreeMap;
 
 use driftless_core::{Liveness, NodeId};
 
 use super::ledger::Found;
+use super::observe::Moment;
 
 /// As violations name it.
 pub const NAME: &str = "MembershipLattice";
@@ -19,8 +20,19 @@ pub const NAME: &str = "MembershipLattice";
 /// What every node believes of every other.
 #[derive(Debug, Default)]
 pub struct MembershipLattice {
-    views: BTreeMap<NodeId, BTreeMap<NodeId, (u64, Liveness)>>,
+    views: BTreeMap<NodeId, BTreeMap<NodeId, Belief>>,
 }
+
+/// What one node believes of another, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Belief {
+    belief: (u64, Liveness),
+    since: Moment,
+}
+
+/// Longer than any suspicion lasts: three times three periods of a second, stretched eight times by the
+/// health of who suspects.
+const SUSPECTED_MOST_MS: u64 = 90_000;
 
 impl MembershipLattice {
     /// An observer begins anew and may believe anything.
@@ -45,9 +57,11 @@ impl MembershipLattice {
                 )
             });
         }
-        let known = self.views.entry(observer).or_default().entry(subject).or_insert(belief);
-        if belief < *known {
-            let before = *known;
+        let known = self.views.entry(observer).or_default().entry(subject);
+        let new = Belief { belief, since: found.at };
+        let known = known.or_insert(new);
+        if belief < known.belief {
+            let before = known.belief;
             found.report(NAME, || {
                 format!(
                     "node {} believed node {} to be {:?} in incarnation {}, and now {:?} in {}",
@@ -55,7 +69,23 @@ impl MembershipLattice {
                 )
             });
         }
-        *known = belief;
+        if belief != known.belief {
+            *known = new;
+        }
+    }
+
+    /// A suspicion ends: in a verdict, or because it was refuted.
+    pub fn at_end(&self, found: &mut Found) {
+        for (observer, view) in &self.views {
+            for (subject, known) in view {
+                let suspected = known.belief.1 == Liveness::Suspect;
+                if suspected && known.since.plus_ms(SUSPECTED_MOST_MS) < found.at {
+                    found.report(NAME, || {
+                        format!("node {} has suspected node {} for ever", observer.0, subject.0)
+                    });
+                }
+            }
+        }
     }
 }
 
@@ -88,6 +118,19 @@ mod tests {
         checker.started(NodeId(1));
         checker.believes(NodeId(1), NodeId(2), (4, Liveness::Alive), 3, &mut found);
         assert!(found.list().is_empty());
+    }
+
+    #[test]
+    fn a_suspicion_that_never_ends_is_found() {
+        let mut checker = MembershipLattice::default();
+        let mut found = Found::default();
+        checker.believes(NodeId(1), NodeId(2), (5, Liveness::Suspect), 3, &mut found);
+        found.at = Moment(0).plus_ms(SUSPECTED_MOST_MS);
+        checker.at_end(&mut found);
+        assert!(found.list().is_empty());
+        found.at = found.at.plus_ms(1);
+        checker.at_end(&mut found);
+        assert_eq!(found.list()[0].checker, NAME);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod at_end;
 pub mod committed_immutable;
 pub mod durable_quorum;
 pub mod election_safety;
+pub mod exactly_once;
 #[cfg(test)]
 mod fake;
 pub mod hash;
@@ -38,10 +39,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{Engine, Event, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{Engine, Event, GroupId, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
+use exactly_once::ExactlyOnce;
 use ledger::{Found, Ledger};
 use life_grows::LifeGrows;
 use linearizable::Linearizable;
@@ -110,6 +112,7 @@ pub struct Checkers {
     promises: PromiseIsDurable,
     replies: ReplyMatchesCommit,
     linearizable: Linearizable,
+    exactly_once: ExactlyOnce,
     ttl_bounds: TtlBounds,
     membership: MembershipLattice,
     lives: LifeGrows,
@@ -131,6 +134,7 @@ impl Checkers {
             promises: PromiseIsDurable::default(),
             replies: ReplyMatchesCommit::default(),
             linearizable: Linearizable::default(),
+            exactly_once: ExactlyOnce::default(),
             ttl_bounds: TtlBounds::new(setup.ttl_bound_ms),
             membership: MembershipLattice::default(),
             lives: LifeGrows::default(),
@@ -160,6 +164,9 @@ impl Checkers {
             }
         }
         if out.sends.filled().next().is_some() {
+            for group in engine.groups() {
+                self.trust(group, node);
+            }
             self.promises.sent(node, lane, self.setup.image_every);
         }
     }
@@ -174,6 +181,7 @@ impl Checkers {
     /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be
     /// demanded of it.
     pub fn image(&mut self, at: Moment, node: NodeId, recovered: Option<&Engine>) {
+        assert!(self.promises.asked(node), "an image is shown when it was asked for");
         self.found.at = at;
         let Some(engine) = recovered else {
             self.image_of(node, None);
@@ -187,6 +195,7 @@ impl Checkers {
     /// A node's process has ended, in whatever way.
     pub fn crashed(&mut self, node: NodeId) {
         self.ledger.on_node(node).for_each(|replica| replica.up = false);
+        self.membership.started(node);
     }
 
     /// An engine has been recovered (or made for the first time) and has taken no turn yet.
@@ -229,6 +238,7 @@ impl Checkers {
         self.found.at = at;
         let id = self.history.invoked(at, client, call);
         self.linearizable.invoked(id, &self.history);
+        self.exactly_once.invoked(id, &self.history);
         self.waiting.entry(client).or_default().push(id);
         self.answered.push(false);
         id
@@ -257,6 +267,7 @@ impl Checkers {
         if self.linearizable.expiring(operation.key) {
             self.ttl_bounds.completed(id, &self.history, &mut self.found);
         }
+        self.exactly_once.completed(id, &self.history, &self.replies, &mut self.found);
         self.linearizable.completed(id, &self.history, &self.replies, &mut self.found);
     }
 
@@ -285,6 +296,7 @@ impl Checkers {
             let patience = self.setup.patience;
             at_end::answered(&self.history, &self.ledger, heal, patience, &mut self.found);
         }
+        self.membership.at_end(&mut self.found);
         self.search();
     }
 
@@ -325,6 +337,14 @@ impl Checkers {
         self.look(node, lane, new, true);
     }
 
+    /// A node speaks to others: from now on what its replicas say is durable counts.
+    fn trust(&mut self, group: GroupId, node: NodeId) {
+        let Some(group) = self.ledger.group_mut(group) else { return };
+        if let Some(place) = group.place(node) {
+            group.replicas[place].trusted = true;
+        }
+    }
+
     /// The replicas on the image that was asked for.
     fn image_of(&mut self, node: NodeId, seen: Option<&[Observed<'_>]>) {
         let electing = self.promises.electing();
@@ -363,3 +383,6 @@ impl Checkers {
         }
     }
 }
+
+#[cfg(test)]
+mod whole_tests;

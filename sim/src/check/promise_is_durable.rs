@@ -49,6 +49,8 @@ struct Election {
 pub struct PromiseIsDurable {
     wanted: VecDeque<(NodeId, LaneId, Why)>,
     current: Option<Why>,
+    /// Whose disk was asked for last.
+    asked: Option<NodeId>,
     votes: usize,
     sends: u32,
 }
@@ -80,7 +82,13 @@ impl PromiseIsDurable {
     pub fn wanted(&mut self) -> Option<(NodeId, LaneId)> {
         let (node, lane, why) = self.wanted.pop_front()?;
         self.current = Some(why);
+        self.asked = Some(node);
         Some((node, lane))
+    }
+
+    /// Whether it is a disk of this node that was asked for.
+    pub fn asked(&self, node: NodeId) -> bool {
+        self.asked == Some(node)
     }
 
     /// The group whose votes are being counted, if that is why a disk is being looked at.
@@ -146,12 +154,24 @@ pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found)
             format!("{}: claims damage, though no fault has harmed its disk", who(replica))
         });
     }
+    restarted_whole(replica, recovered, found);
+}
+
+/// Whether a replica that comes back from its disk still has all it is known to have promised.
+pub fn intact(replica: &Replica, recovered: &Observed<'_>) -> bool {
+    let mut found = Found::default();
+    restarted_whole(replica, recovered, &mut found);
+    found.list().is_empty() && !recovered.state.damaged
+}
+
+fn restarted_whole(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
     durable(replica, recovered, "the restart", found);
+    ballot(replica, recovered, found);
 }
 
 /// Whether what a replica said to be durable is in its image.
 fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut Found) {
-    let claim = replica.state.durable;
+    let claim = replica.durable();
     if replica.state.damaged || claim.0 == 0 {
         return;
     }
@@ -245,6 +265,22 @@ mod tests {
         stage.replica(1).lose_from(1);
         stage.recover(1);
         stage.violates(NAME);
+    }
+
+    #[test]
+    fn what_a_new_life_read_from_a_cache_may_be_lost_before_it_speaks() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        for _ in 0..2 {
+            stage.crash(1);
+            stage.replica(1).state.durable = Index(1);
+            stage.recover(1);
+        }
+        stage.clean();
+        stage.crash(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.clean();
     }
 
     #[test]

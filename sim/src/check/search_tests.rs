@@ -248,6 +248,16 @@ fn an_open_write_may_happen_late_or_never_but_not_twice() {
 }
 
 #[test]
+fn only_what_is_no_number_cannot_be_counted() {
+    use Kind::{Increment, Set};
+    let counted = |text| {
+        by_hand(&[(0, Some(1), Set, text, Reply::Ok), (2, Some(3), Increment, "", Reply::Error)])
+    };
+    assert!(matches!(counted("x"), Verdict::Explained(_)));
+    assert!(matches!(counted("7"), Verdict::Contradiction(_)));
+}
+
+#[test]
 fn a_refused_write_never_happened() {
     use Kind::{Get, Set};
     let verdict =

@@ -35,7 +35,7 @@ pub fn check(change: &Change<'_>, group: &Group, found: &mut Found) {
         let same = index <= follower.terms.before()
             || index <= leader.terms.before()
             || leader.terms.at(index).is_some_and(|term| follower.terms.at(index) == Some(term));
-        if !same || follower.state.durable < index {
+        if !same || follower.durable() < index {
             found.report(NAME, || {
                 format!(
                     "{}: leader of term {} believes node {} to have its entries up to {}; on disk: up \
@@ -44,7 +44,7 @@ pub fn check(change: &Change<'_>, group: &Group, found: &mut Found) {
                     new.term.0,
                     node.0,
                     index.0,
-                    follower.state.durable.0,
+                    follower.durable().0,
                     if same { "the same" } else { "others" }
                 )
             });

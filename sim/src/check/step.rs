@@ -20,6 +20,10 @@ impl Checkers {
         if !fresh && unchanged(&group.replicas[place], new) {
             return;
         }
+        if fresh && promise_is_durable::intact(&group.replicas[place], new) {
+            // Whatever was harmed on the disk, it was nothing of this group's.
+            group.replicas[place].harmed = false;
+        }
         let change = Change { node, place, old, new, fresh };
         let found = &mut self.found;
         term_monotonic::check(&change, &group.replicas[place], found);
@@ -75,6 +79,15 @@ fn follow_log(
     } else {
         terms.cut(keep.next());
     }
+    let replica = &mut group.replicas[change.place];
+    replica.kept = if change.fresh && !replica.harmed {
+        replica.durable().min(new.last)
+    } else if change.fresh {
+        Index(0)
+    } else {
+        replica.kept.min(keep.max(new.before))
+    };
+    let terms = &mut replica.terms;
     while terms.last() < new.last {
         let index = terms.last().next();
         let Some((term, bytes)) = change.new.log.entry(index) else {
@@ -113,6 +126,9 @@ fn take_note(change: &Change<'_>, replica: &mut Replica) {
     } else if change.old.damaged && !new.damaged {
         replica.harmed = false;
     }
+    // Who leads has its ballot on disk, and with it all that came before.
+    let synced = new.role == Role::Leader || new.durable > change.old.durable;
+    replica.trusted = !change.fresh && (replica.trusted || synced);
     replica.up = true;
     replica.state = new;
     if new.role == Role::Leader {
