@@ -375,7 +375,7 @@ fn memory_comes_back() {
         store.set(key(Keyspace(0), &number.to_le_bytes()), &[1; 500], None, Version(1));
     }
     let large = key(Keyspace(0), b"large");
-    store.set(large, &[2; 100_000], None, Version(1));
+    store.set(large, &vec![2; 100_000], None, Version(1));
     assert!(store.memory_of(large).is_some_and(|bytes| bytes > 100_000));
     let full = store.memory();
     for number in 0..5000u64 {

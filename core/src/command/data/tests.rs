@@ -49,18 +49,16 @@ impl Group {
         let mut reply = Reply::new(&mut out, Proto::Resp2);
         if matches!(spec.scope, Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_)) {
             self.op = b"before".to_vec();
-            match encode(spec, self.keyspace, &args, WallTime(self.wall), &mut self.op) {
-                Err(text) => {
-                    assert_eq!(self.op, b"before", "a refused write leaves no bytes");
-                    reply.error(text);
-                }
-                Ok(()) => {
-                    self.op.drain(..b"before".len());
-                    self.version += 1;
-                    let (now, version) = (WallTime(self.log), Version(self.version));
-                    let applying = Applying { now, version };
-                    apply(&self.op, applying, &mut self.store, &mut reply).expect("well formed");
-                }
+            let encoded = encode(spec, self.keyspace, &args, WallTime(self.wall), &mut self.op);
+            if let Err(text) = encoded {
+                assert_eq!(self.op, b"before", "a refused write leaves no bytes");
+                reply.error(text);
+            } else {
+                self.op.drain(..b"before".len());
+                self.version += 1;
+                let (now, version) = (WallTime(self.log), Version(self.version));
+                let applying = Applying { now, version };
+                apply(&self.op, applying, &mut self.store, &mut reply).expect("well formed");
             }
         } else {
             let (log, wall) = (WallTime(self.log), WallTime(self.wall));

@@ -105,7 +105,7 @@ impl Model {
             }
             ("SETRANGE", key) => {
                 let mut value = self.get(key).unwrap_or("").as_bytes().to_vec();
-                let (at, part) = (number(2) as usize, words[3].as_bytes());
+                let (at, part) = (number(2).cast_unsigned() as usize, words[3].as_bytes());
                 value.resize(value.len().max(at + part.len()), 0);
                 value[at..at + part.len()].copy_from_slice(part);
                 let (ends, len) = (self.ends(key), value.len());
