@@ -144,7 +144,7 @@ pub enum CommandId {
     ClientKill,
     /// CLIENT LIST.
     ClientList,
-    /// CLIENT MAINT_NOTIFICATIONS.
+    /// CLIENT `MAINT_NOTIFICATIONS`.
     ClientMaintNotifications,
     /// CLIENT NO-EVICT.
     ClientNoEvict,

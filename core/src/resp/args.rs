@@ -98,11 +98,6 @@ impl ArgsBuffer {
         Args { bytes, ranges: &self.ranges }
     }
 
-    /// How many arguments are noted.
-    pub(super) fn count(&self) -> usize {
-        self.ranges.len()
-    }
-
     /// Appends to the bytes that the buffer owns, and returns where they end.
     pub(super) fn own(&mut self, bytes: &[u8]) -> usize {
         self.own.extend_from_slice(bytes);

@@ -10,7 +10,7 @@ pub const MOST_DEPTH: usize = 32;
 const MOST_ELEMENTS: u64 = 1 << 31;
 
 /// An answer, borrowed from the bytes it arrived in.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
     /// `+`: a short text.
     Simple(&'a [u8]),
@@ -42,7 +42,7 @@ pub enum Value<'a> {
 
 /// The values within an aggregate, in order; a map's keys and values in turn. They have been checked
 /// when the aggregate was decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Items<'a> {
     bytes: &'a [u8],
     count: u64,

@@ -89,13 +89,22 @@ impl<'a> Reply<'a> {
     /// An integer.
     #[inline]
     pub fn integer(&mut self, value: i64) {
-        self.number(b':', value);
+        match u64::try_from(value) {
+            Ok(value) => self.unsigned(b':', value),
+            Err(_) => self.negative(value),
+        }
+    }
+
+    /// How many there are of something, as an integer.
+    #[inline]
+    pub fn count(&mut self, value: u64) {
+        self.unsigned(b':', value);
     }
 
     /// A string of any bytes.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.number(b'$', bytes.len() as i64);
+        self.unsigned(b'$', bytes.len() as u64);
         if let Some(out) = &mut self.out {
             out.extend_from_slice(bytes);
             out.extend_from_slice(b"\r\n");
@@ -130,30 +139,30 @@ impl<'a> Reply<'a> {
 
     /// Begins an array: `count` values follow.
     pub fn array(&mut self, count: usize) {
-        self.number(b'*', count as i64);
+        self.unsigned(b'*', count as u64);
     }
 
     /// Begins a map: `count` times a key and a value follow. An array of both in RESP2.
     pub fn map(&mut self, count: usize) {
         match self.proto {
-            Proto::Resp2 => self.number(b'*', 2 * count as i64),
-            Proto::Resp3 => self.number(b'%', count as i64),
+            Proto::Resp2 => self.unsigned(b'*', 2 * count as u64),
+            Proto::Resp3 => self.unsigned(b'%', count as u64),
         }
     }
 
     /// Begins a set: `count` values follow. An array in RESP2.
     pub fn set(&mut self, count: usize) {
         match self.proto {
-            Proto::Resp2 => self.number(b'*', count as i64),
-            Proto::Resp3 => self.number(b'~', count as i64),
+            Proto::Resp2 => self.unsigned(b'*', count as u64),
+            Proto::Resp3 => self.unsigned(b'~', count as u64),
         }
     }
 
     /// Begins a message that answers no command: `count` values follow. An array in RESP2.
     pub fn push(&mut self, count: usize) {
         match self.proto {
-            Proto::Resp2 => self.number(b'*', count as i64),
-            Proto::Resp3 => self.number(b'>', count as i64),
+            Proto::Resp2 => self.unsigned(b'*', count as u64),
+            Proto::Resp3 => self.unsigned(b'>', count as u64),
         }
     }
 
@@ -187,7 +196,7 @@ impl<'a> Reply<'a> {
         match self.proto {
             Proto::Resp2 => self.bulk(text.as_bytes()),
             Proto::Resp3 => {
-                self.number(b'=', text.len() as i64 + 4);
+                self.unsigned(b'=', text.len() as u64 + 4);
                 self.raw(b"txt:");
                 self.raw(text.as_bytes());
                 self.raw(b"\r\n");
@@ -204,14 +213,21 @@ impl<'a> Reply<'a> {
     }
 
     #[inline]
-    fn number(&mut self, kind: u8, value: i64) {
+    fn unsigned(&mut self, kind: u8, value: u64) {
         let Some(out) = &mut self.out else { return };
-        if let 0..=9 = value {
+        if value <= 9 {
             out.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
             return;
         }
         out.push(kind);
         put_decimal(out, value);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn negative(&mut self, value: i64) {
+        let Some(out) = &mut self.out else { return };
+        out.extend_from_slice(b":-");
+        put_decimal(out, value.unsigned_abs());
         out.extend_from_slice(b"\r\n");
     }
 
@@ -225,10 +241,10 @@ impl<'a> Reply<'a> {
 }
 
 /// Appends `value` in decimal digits.
-pub fn put_decimal(out: &mut Vec<u8>, value: i64) {
+pub fn put_decimal(out: &mut Vec<u8>, value: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
-    let mut rest = value.unsigned_abs();
+    let mut rest = value;
     loop {
         at -= 1;
         digits[at] = b'0' + (rest % 10) as u8;
@@ -236,10 +252,6 @@ pub fn put_decimal(out: &mut Vec<u8>, value: i64) {
         if rest == 0 {
             break;
         }
-    }
-    if value < 0 {
-        at -= 1;
-        digits[at] = b'-';
     }
     out.extend_from_slice(&digits[at..]);
 }
@@ -266,8 +278,11 @@ impl fmt::Write for Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
+    /// What is written, for both versions of the protocol.
     fn check(write: impl Fn(&mut Reply<'_>), resp2: &[u8], resp3: &[u8]) {
         for (proto, wanted) in [(Proto::Resp2, resp2), (Proto::Resp3, resp3)] {
             let mut out = Vec::new();
@@ -277,9 +292,11 @@ mod tests {
         write(&mut Reply::nowhere());
     }
 
-    use alloc::string::ToString as _;
-
     #[test]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the path of a method stands for one lifetime, a closure for all"
+    )]
     fn answers_are_what_the_protocol_version_says() {
         check(|reply| reply.ok(), b"+OK\r\n", b"+OK\r\n");
         check(|reply| reply.simple("PONG"), b"+PONG\r\n", b"+PONG\r\n");

@@ -130,6 +130,9 @@ fn errors_are_those_of_redis() {
     ] {
         check(bytes, &[], bulk);
     }
+    let http = "ERR Protocol error: this is not an HTTP server";
+    check(b"GET / HTTP/1.1\r\nHost: x\r\nSET a b\r\n", &[&["GET", "/", "HTTP/1.1"]], http);
+    check(b"POST / HTTP/1.1\r\n", &[], http);
     check(b"*1\r\n:1\r\n", &[], "ERR Protocol error: expected '$', got ':'");
     check(b"*1\r\n*1\r\n", &[], "ERR Protocol error: expected '$', got '*'");
     check(b"*1\r\n\0", &[], "ERR Protocol error: expected '$', got '\\x00'");

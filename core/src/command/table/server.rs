@@ -4,8 +4,8 @@ use crate::command::id::{CommandId as Id, Scope};
 use crate::command::spec::access::RO;
 use crate::command::spec::category::{CONNECTION, DANGEROUS, KEYSPACE};
 use crate::command::spec::flag::{
-    ADMIN, ALLOW_BUSY, ASKING, BLOCKING, FAST, LOADING, NO_ASYNC_LOADING, NO_MULTI, NOSCRIPT,
-    READONLY, STALE,
+    ADMIN, ALLOW_BUSY, BLOCKING, FAST, LOADING, NO_ASYNC_LOADING, NO_MULTI, NOSCRIPT, READONLY,
+    STALE,
 };
 use crate::command::spec::{Argument, KeySpec, Spec};
 
