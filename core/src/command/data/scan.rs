@@ -129,7 +129,7 @@ pub(super) fn read_scan(
         Scanned::Names { count, next } => {
             reply.array(2);
             reply.bulk_with(|out| {
-                crate::resp::put_decimal(out, next.unwrap_or(0).cast_signed());
+                crate::resp::put_decimal(out, next.unwrap_or(0));
             });
             reply.array(count);
             reply.raw(&names);
