@@ -126,6 +126,14 @@ impl Model {
                     words[1..].iter().map(|key| bulk(self.get(key))).collect();
                 format!("*{} {}", values.len(), values.join(" "))
             }
+            _ => self.run_on_keys(words),
+        }
+    }
+
+    fn run_on_keys(&mut self, words: &[&str]) -> String {
+        let ok = "+OK".to_string();
+        let number = |at: usize| words[at].parse::<i64>().expect("the test writes numbers");
+        match (words[0], words[1]) {
             ("RENAME", key) if self.get(key).is_none() => "-ERR no such key".to_string(),
             ("RENAME", key) => {
                 self.rename(key, words[2], true);
