@@ -1,13 +1,15 @@
-//! **`ReplyMatchesCommit`**: a write is answered as done only when its entry is committed, and as not
-//! done only if its entry never is.
+//! **`ReplyMatchesCommit`**: a write is answered as done only when its entry is committed, and one that was
+//! answered as not done is never shown to anyone.
 //!
 //! Ongaro's thesis, section 6.3 (a leader responds after the entry is committed and applied), and our own
 //! rule that nothing in between is ever said. Writes carry a token in their value; tokens are looked for
-//! in the bytes of entries when these become committed.
+//! in the bytes of entries when these become committed. A forwarded write may be in the log several times:
+//! one copy at most takes effect, and it need not be the first (one that leaves a gap in its stream is passed
+//! over when it is applied). Therefore a token stands somewhere from its first to its last copy.
 //!
 //! Finds: `ReplyBeforeCommit`, `WaiterByIndex`.
 
-use driftless_core::{GroupId, Index};
+use driftless_core::Index;
 
 use super::history::{self, History, Kind, Operation, OperationId, Reply};
 use super::ledger::Found;
@@ -24,17 +26,19 @@ pub struct Order {
     pub place: u32,
 }
 
-/// What is known of a token.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    order: Option<(GroupId, Order)>,
-    refused: bool,
+/// From where to where a write can stand in the log: its first and its last copy so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// The first.
+    pub first: Order,
+    /// The last.
+    pub last: Order,
 }
 
 /// Where each token is committed.
 #[derive(Debug, Default)]
 pub struct ReplyMatchesCommit {
-    tokens: Vec<Known>,
+    tokens: Vec<Option<Copies>>,
 }
 
 impl ReplyMatchesCommit {
@@ -42,44 +46,32 @@ impl ReplyMatchesCommit {
     const MOST: u32 = 1 << 26;
 
     /// An entry has become committed.
-    pub fn committed(&mut self, group: GroupId, index: Index, bytes: &[u8], found: &mut Found) {
+    pub fn committed(&mut self, index: Index, bytes: &[u8]) {
         history::tokens(bytes, |token, place| {
             if token >= Self::MOST {
                 return;
             }
-            let known = self.known_mut(token);
-            if known.refused {
-                refused_and_committed(token, found);
+            let at = token as usize;
+            if at >= self.tokens.len() {
+                self.tokens.resize(at + 1, None);
             }
-            // The same write may be in the log twice (a forwarded one, sent again): the first counts.
-            known.order.get_or_insert((group, Order { index, place: place as u32 }));
+            let order = Order { index, place: place as u32 };
+            self.tokens[at].get_or_insert(Copies { first: order, last: order }).last = order;
         });
     }
 
     /// Where a token is committed, if it is.
-    pub fn order(&self, token: u32) -> Option<Order> {
-        self.tokens.get(token as usize)?.order.map(|(_, order)| order)
+    pub fn copies(&self, token: u32) -> Option<Copies> {
+        *self.tokens.get(token as usize)?
     }
 
     /// An answer leaves a node, or reaches its client.
-    pub fn answered(
-        &mut self,
-        id: OperationId,
-        history: &History,
-        reply: &Reply,
-        found: &mut Found,
-    ) {
+    pub fn answered(&self, id: OperationId, history: &History, reply: &Reply, found: &mut Found) {
         let operation = history.operation(id);
         let Some(token) = write_token(operation).filter(|token| *token < Self::MOST) else {
             return;
         };
-        let known = self.known_mut(token);
-        if *reply == Reply::Refused {
-            known.refused = true;
-            if known.order.is_some() {
-                refused_and_committed(token, found);
-            }
-        } else if took_effect(operation.kind, reply) && known.order.is_none() {
+        if took_effect(operation.kind, reply) && self.copies(token).is_none() {
             found.report(NAME, || {
                 format!(
                     "client {} was told {reply:?} for {:?} of {:?} (token {token}), which is not \
@@ -91,18 +83,16 @@ impl ReplyMatchesCommit {
             });
         }
     }
-
-    fn known_mut(&mut self, token: u32) -> &mut Known {
-        let at = token as usize;
-        if at >= self.tokens.len() {
-            self.tokens.resize(at + 1, Known::default());
-        }
-        &mut self.tokens[at]
-    }
 }
 
-fn refused_and_committed(token: u32, found: &mut Found) {
-    found.report(NAME, || format!("token {token} was refused to its client, yet it is committed"));
+/// A read was shown what an operation wrote.
+pub fn shown(writer: &Operation, token: u32, found: &mut Found) {
+    if writer.refused() {
+        found.report(NAME, || {
+            let client = writer.client;
+            format!("token {token} was refused to client {client}, and shown to another")
+        });
+    }
 }
 
 /// The token of a write, if it has one.
@@ -148,14 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_a_write_that_commits_later_is_found() {
+    fn a_refused_write_that_is_shown_is_found() {
         let mut stage = Stage::new(1);
-        let write = stage.asks(Kind::Append, "k", &token(3));
+        let write = stage.asks(Kind::Set, "k", &token(3));
         stage.append(1, 1, &token(3));
         stage.sync(1);
         stage.told(write, Reply::Refused);
-        stage.clean();
         stage.commit(1, 1, 7);
+        stage.clean();
+        let read = stage.asks(Kind::Get, "k", b"");
+        stage.told(read, Reply::Value(token(3).to_vec()));
         stage.violates(NAME);
     }
 

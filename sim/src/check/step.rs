@@ -162,7 +162,7 @@ fn follow_commit(
         }
         group.commit_next(entry, mirrored.unwrap_or_default(), new.term);
         if let Some((_, bytes)) = entry {
-            replies.committed(group.id, index, bytes, found);
+            replies.committed(index, bytes);
         }
     }
     if group.commit() > known {
