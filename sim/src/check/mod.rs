@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{DiskOp, Engine, Event, GroupId, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{DiskOp, Engine, Event, FileId, GroupId, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
@@ -164,7 +164,9 @@ impl Checkers {
             }
         }
         for op in &out.disk.ops {
-            if matches!(op, DiskOp::Sync { .. }) && self.lives.syncs(node, lane) {
+            let DiskOp::Sync { file: FileId::Segment(number), .. } = *op else { continue };
+            // The first segment of a life bears its number; those before it are only being read again.
+            if number >= engine.life().0 && self.lives.syncs(node, lane) {
                 for group in engine.groups() {
                     self.trust(group, node);
                 }
