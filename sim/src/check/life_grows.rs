@@ -16,10 +16,20 @@ use super::ledger::Found;
 /// As violations name it.
 pub const NAME: &str = "LifeGrows";
 
-/// The present life of each engine, and the newest one that spoke.
+/// What is known of an engine's lives.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    present: Life,
+    /// How many syncs the present one has asked for.
+    syncs: u32,
+    /// The newest one whose number was on disk, so that it could speak.
+    spoken: Option<Life>,
+}
+
+/// The lives of each engine.
 #[derive(Debug, Default)]
 pub struct LifeGrows {
-    lives: BTreeMap<(NodeId, LaneId), (Life, Option<Life>)>,
+    lives: BTreeMap<(NodeId, LaneId), Known>,
 }
 
 impl LifeGrows {
@@ -32,9 +42,10 @@ impl LifeGrows {
         harmed: bool,
         found: &mut Found,
     ) {
-        let known = self.lives.entry((node, lane)).or_insert((life, None));
-        known.0 = life;
-        if let Some(before) = known.1.filter(|before| *before >= life && !harmed) {
+        let new = Known { present: life, syncs: 0, spoken: None };
+        let known = self.lives.entry((node, lane)).or_insert(new);
+        (known.present, known.syncs) = (life, 0);
+        if let Some(before) = known.spoken.filter(|before| *before >= life && !harmed) {
             found.report(NAME, || {
                 format!(
                     "node {}, lane {}: life {} follows life {}",
@@ -44,11 +55,15 @@ impl LifeGrows {
         }
     }
 
-    /// An engine has sent something.
-    pub fn spoke(&mut self, node: NodeId, lane: LaneId) {
-        if let Some((life, spoken)) = self.lives.get_mut(&(node, lane)) {
-            *spoken = Some(*life);
+    /// An engine asks for a sync. There is one at a time: the second one says that the first has returned, and
+    /// with it the record of the life. Returns whether it is the second.
+    pub fn syncs(&mut self, node: NodeId, lane: LaneId) -> bool {
+        let Some(known) = self.lives.get_mut(&(node, lane)) else { return false };
+        known.syncs += 1;
+        if known.syncs == 2 {
+            known.spoken = Some(known.present);
         }
+        known.syncs == 2
     }
 }
 
@@ -63,7 +78,8 @@ mod tests {
         for (life, speaks) in [(1, true), (2, false), (2, true), (5, true)] {
             checker.started(NodeId(1), LaneId(0), Life(life), false, &mut found);
             if speaks {
-                checker.spoke(NodeId(1), LaneId(0));
+                checker.syncs(NodeId(1), LaneId(0));
+                assert!(checker.syncs(NodeId(1), LaneId(0)), "the second says so");
             }
         }
         checker.started(NodeId(2), LaneId(0), Life(1), false, &mut found);

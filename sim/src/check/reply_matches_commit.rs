@@ -9,7 +9,9 @@
 //!
 //! Finds: `ReplyBeforeCommit`, `WaiterByIndex`.
 
-use driftless_core::Index;
+use std::collections::BTreeMap;
+
+use driftless_core::{GroupId, Index, Term};
 
 use super::history::{self, History, Kind, Operation, OperationId, Reply};
 use super::ledger::Found;
@@ -39,25 +41,45 @@ pub struct Copies {
 #[derive(Debug, Default)]
 pub struct ReplyMatchesCommit {
     tokens: Vec<Option<Copies>>,
+    /// Tokens of entries that are in a log and not committed yet, with their places: an entry may be cut
+    /// from memory in the very turn that commits it.
+    waiting: BTreeMap<(GroupId, Index, Term), Vec<(u32, u32)>>,
+    /// An entry was committed that nobody ever saw: nothing can be said any more.
+    blind: bool,
 }
 
 impl ReplyMatchesCommit {
     /// Entries are not searched beyond this many tokens: numbers above are somebody else's bytes.
     const MOST: u32 = 1 << 26;
 
-    /// An entry has become committed.
-    pub fn committed(&mut self, index: Index, bytes: &[u8]) {
-        history::tokens(bytes, |token, place| {
+    /// An entry has entered a log.
+    pub fn entered(&mut self, group: GroupId, index: Index, term: Term, bytes: &[u8]) {
+        let mut found = Vec::new();
+        history::tokens(bytes, |token, place| found.push((token, place as u32)));
+        if !found.is_empty() {
+            self.waiting.entry((group, index, term)).or_insert(found);
+        }
+    }
+
+    /// An entry has become committed. `seen`: whether its bytes ever were.
+    pub fn committed(&mut self, group: GroupId, index: Index, term: Term, seen: bool) {
+        self.blind |= !seen;
+        for (token, place) in self.waiting.remove(&(group, index, term)).unwrap_or_default() {
             if token >= Self::MOST {
-                return;
+                continue;
             }
             let at = token as usize;
             if at >= self.tokens.len() {
                 self.tokens.resize(at + 1, None);
             }
-            let order = Order { index, place: place as u32 };
+            let order = Order { index, place };
             self.tokens[at].get_or_insert(Copies { first: order, last: order }).last = order;
-        });
+        }
+    }
+
+    /// Whether some committed entry was never seen.
+    pub fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// Where a token is committed, if it is.
@@ -71,7 +93,7 @@ impl ReplyMatchesCommit {
         let Some(token) = write_token(operation).filter(|token| *token < Self::MOST) else {
             return;
         };
-        if took_effect(operation.kind, reply) && self.copies(token).is_none() {
+        if took_effect(operation.kind, reply) && self.copies(token).is_none() && !self.blind {
             found.report(NAME, || {
                 format!(
                     "client {} was told {reply:?} for {:?} of {:?} (token {token}), which is not \
