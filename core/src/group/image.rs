@@ -342,11 +342,12 @@ impl Group {
         if busy || !news {
             return;
         }
-        if self.image.making.as_ref().is_some_and(|making| making.to.is_none()) {
-            self.image.making = None;
+        let own = self.image.making.take_if(|making| making.to.is_none()).is_some();
+        let partial = self.image.taking.take().is_some();
+        if own || partial {
+            room.wal.abort_image(self.id, &mut room.out.disk);
         }
         self.store.abort_image();
-        room.wal.abort_image(self.id, &mut room.out.disk);
         room.wal.begin_image(self.id, chunk.index, chunk.index_term, &mut room.out.disk);
         let config = self.raft.config().clone();
         self.image.taking = Some(Taking {

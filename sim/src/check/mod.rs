@@ -164,6 +164,7 @@ impl Checkers {
             }
         }
         if out.sends.filled().next().is_some() {
+            self.lives.spoke(node, lane, engine.life());
             for group in engine.groups() {
                 self.trust(group, node);
             }

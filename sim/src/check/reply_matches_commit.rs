@@ -27,6 +27,8 @@ pub struct Order {
 /// What is known of a token.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
+    /// It is in the log more than once: only one of them took effect, and which is not known.
+    twice: bool,
     order: Option<(GroupId, Order)>,
     refused: bool,
 }
@@ -51,14 +53,22 @@ impl ReplyMatchesCommit {
             if known.refused {
                 refused_and_committed(token, found);
             }
-            // The same write may be in the log twice (a forwarded one, sent again): the first counts.
-            known.order.get_or_insert((group, Order { index, place: place as u32 }));
+            // A forwarded write that is sent again, or comes too early, may be in the log twice.
+            let order = Order { index, place: place as u32 };
+            known.twice |= known.order.is_some_and(|(_, before)| before.index != index);
+            known.order.get_or_insert((group, order));
         });
     }
 
-    /// Where a token is committed, if it is.
+    /// Where a token is committed, if it is, and in one place only.
     pub fn order(&self, token: u32) -> Option<Order> {
-        self.tokens.get(token as usize)?.order.map(|(_, order)| order)
+        let known = self.tokens.get(token as usize).filter(|known| !known.twice)?;
+        known.order.map(|(_, order)| order)
+    }
+
+    /// Whether a token is committed, in whatever place.
+    pub fn is_committed(&self, token: u32) -> bool {
+        self.tokens.get(token as usize).is_some_and(|known| known.order.is_some())
     }
 
     /// An answer leaves a node, or reaches its client.
