@@ -91,12 +91,8 @@ fn assemble(
     wal: Wal,
     now: Now,
 ) -> Engine {
-    let mut others: Vec<NodeId> = (1..=placement.partitions())
-        .flat_map(|number| placement.replicas(GroupId(number)).iter().copied())
-        .filter(|node| *node != config.node)
-        .collect();
-    others.sort_unstable();
-    others.dedup();
+    let all = placement.nodes().iter().copied();
+    let others: Vec<NodeId> = all.filter(|node| *node != config.node).collect();
     Engine {
         life: wal.life(),
         begun: false,

@@ -96,14 +96,15 @@ fn in_order(
 ) {
     let mut before: Option<(Order, u32)> = None;
     history::tokens(value, |token, _| {
-        let Some(order) = log.order(token) else { return };
-        if let Some((_, earlier)) = before.filter(|(earlier, _)| *earlier >= order) {
+        let Some(copies) = log.copies(token) else { return };
+        let twice = |(order, earlier): &(Order, u32)| *earlier == token || *order > copies.last;
+        if let Some((_, earlier)) = before.filter(twice) {
             found.report(NAME, || {
                 let key = history.name(key);
                 format!("{key:?} shows token {token} after token {earlier}: twice, or out of order")
             });
         }
-        before = Some((order, token));
+        before = Some((copies.first, token));
     });
 }
 

@@ -66,8 +66,8 @@ pub struct Replica {
     /// Up to where its disk holds its entries whatever it says: a new life does not count on what it reads
     /// until it has synced it again, though an earlier one had.
     pub kept: Index,
-    /// Whether what it says is durable has consequences: a new life reads its log from a cache, perhaps, and
-    /// says nothing to anyone before it has synced.
+    /// Whether what it says is durable is so for certain: a new life reads its log from a cache, perhaps,
+    /// and must sync it first.
     pub trusted: bool,
     /// How far an earlier life had applied.
     pub replay_until: Index,
@@ -92,9 +92,14 @@ impl Replica {
         }
     }
 
-    /// Up to where its entries are on its disk.
+    /// Up to where its entries are on its disk, as far as it says.
     pub fn durable(&self) -> Index {
-        if self.trusted { self.state.durable.max(self.kept) } else { self.kept }
+        self.state.durable.max(self.kept)
+    }
+
+    /// Up to where they must be there after a loss of power.
+    pub fn promised(&self) -> Index {
+        if self.trusted { self.durable() } else { self.kept }
     }
 
     /// Whether this entry is on its disk, as far as it says.

@@ -1,5 +1,6 @@
-//! **`LifeGrows`**: every start of an engine has a larger number than any before it on that disk, so that
-//! nothing an earlier process sent can be taken for its own.
+//! **`LifeGrows`**: every start of an engine has a larger number than any before it that has spoken to
+//! anyone, so that nothing an earlier process sent can be taken for its own. (One that ended before its
+//! number was on disk has said nothing, and its number may come again.)
 //!
 //! The incarnation numbers of Viewstamped Replication Revisited (Liskov and Cowling, 2012), section 4.3,
 //! by another name.
@@ -15,11 +16,20 @@ use super::ledger::Found;
 /// As violations name it.
 pub const NAME: &str = "LifeGrows";
 
-/// The newest life of each engine that has said anything. One that ended before its number was on disk has
-/// told nobody, and may come again.
+/// What is known of an engine's lives.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    present: Life,
+    /// How many syncs the present one has asked for.
+    syncs: u32,
+    /// The newest one whose number was on disk, so that it could speak.
+    spoken: Option<Life>,
+}
+
+/// The lives of each engine.
 #[derive(Debug, Default)]
 pub struct LifeGrows {
-    lives: BTreeMap<(NodeId, LaneId), Life>,
+    lives: BTreeMap<(NodeId, LaneId), Known>,
 }
 
 impl LifeGrows {
@@ -32,8 +42,10 @@ impl LifeGrows {
         harmed: bool,
         found: &mut Found,
     ) {
-        let before = self.lives.get(&(node, lane));
-        if let Some(before) = before.filter(|before| **before >= life && !harmed) {
+        let new = Known { present: life, syncs: 0, spoken: None };
+        let known = self.lives.entry((node, lane)).or_insert(new);
+        (known.present, known.syncs) = (life, 0);
+        if let Some(before) = known.spoken.filter(|before| *before >= life && !harmed) {
             found.report(NAME, || {
                 format!(
                     "node {}, lane {}: life {} follows life {}",
@@ -43,9 +55,15 @@ impl LifeGrows {
         }
     }
 
-    /// An engine has sent something.
-    pub fn spoke(&mut self, node: NodeId, lane: LaneId, life: Life) {
-        self.lives.insert((node, lane), life);
+    /// An engine asks for a sync. There is one at a time: the second one says that the first has returned, and
+    /// with it the record of the life. Returns whether it is the second.
+    pub fn syncs(&mut self, node: NodeId, lane: LaneId) -> bool {
+        let Some(known) = self.lives.get_mut(&(node, lane)) else { return false };
+        known.syncs += 1;
+        if known.syncs == 2 {
+            known.spoken = Some(known.present);
+        }
+        known.syncs == 2
     }
 }
 
@@ -57,12 +75,12 @@ mod tests {
     fn lives_grow() {
         let mut checker = LifeGrows::default();
         let mut found = Found::default();
-        for life in [1, 2, 5] {
+        for (life, speaks) in [(1, true), (2, false), (2, true), (5, true)] {
             checker.started(NodeId(1), LaneId(0), Life(life), false, &mut found);
-            checker.spoke(NodeId(1), LaneId(0), Life(life));
-        }
-        for _ in 0..2 {
-            checker.started(NodeId(1), LaneId(0), Life(6), false, &mut found);
+            if speaks {
+                checker.syncs(NodeId(1), LaneId(0));
+                assert!(checker.syncs(NodeId(1), LaneId(0)), "the second says so");
+            }
         }
         checker.started(NodeId(2), LaneId(0), Life(1), false, &mut found);
         assert!(found.list().is_empty());

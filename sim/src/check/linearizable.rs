@@ -12,7 +12,7 @@
 use super::history::{self, History, KeyId, Kind, OperationId, Reply};
 use super::ledger::Found;
 use super::observe::Moment;
-use super::reply_matches_commit::{Order, ReplyMatchesCommit, took_effect, write_token};
+use super::reply_matches_commit::{self, Order, ReplyMatchesCommit, took_effect, write_token};
 
 /// As violations name it.
 pub const NAME: &str = "Linearizable";
@@ -98,8 +98,10 @@ impl Linearizable {
             _ => (),
         }
         if took_effect(operation.kind, &operation.reply)
-            && let Some(order) = write_token(operation).and_then(|token| log.order(token))
+            && let Some(copies) = write_token(operation).and_then(|token| log.copies(token))
         {
+            // It may be the first copy that took effect: then nothing later is ruled out.
+            let order = copies.first;
             self.raise(operation.key, Floor { order, invoked_at: operation.invoked_at });
         }
     }
@@ -115,8 +117,8 @@ impl Linearizable {
     ) {
         let Some(token) = history::last_token(value) else { return };
         let operation = history.operation(id);
-        let Some(order) = log.order(token) else {
-            if log.is_committed(token) {
+        let Some(copies) = log.copies(token) else {
+            if log.is_blind() {
                 return;
             }
             found.report(NAME, || {
@@ -126,21 +128,25 @@ impl Linearizable {
             return;
         };
         let floor = self.floors[id.0 as usize];
-        if let Some(floor) = floor.filter(|floor| floor.order > order) {
+        if let Some(floor) = floor.filter(|floor| floor.order > copies.last) {
             found.report(NAME, || {
                 format!(
                     "client {} was shown a stale value of {:?}: token {token}, written at index {}; when \
                      it asked, the write at index {} had been answered or shown",
                     operation.client,
                     history.name(operation.key),
-                    order.index.0,
+                    copies.last.index.0,
                     floor.order.index.0
                 )
             });
         }
         let writer = self.writers.get(token as usize).copied().flatten();
-        let invoked_at = writer.map_or(Moment(0), |writer| history.operation(writer).invoked_at);
-        self.raise(operation.key, Floor { order, invoked_at });
+        let writer = writer.map(|writer| history.operation(writer));
+        if let Some(writer) = writer {
+            reply_matches_commit::shown(writer, token, found);
+        }
+        let invoked_at = writer.map_or(Moment(0), |writer| writer.invoked_at);
+        self.raise(operation.key, Floor { order: copies.first, invoked_at });
     }
 
     /// A read was shown that there is nothing.
@@ -209,6 +215,17 @@ mod tests {
         let read = stage.asks(Kind::Get, "k", b"");
         stage.told(read, Reply::Value(token(1).to_vec()));
         stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_write_that_is_in_the_log_again_may_count_there() {
+        let mut stage = two_writes();
+        stage.append(1, 1, &token(1));
+        stage.sync(1);
+        stage.commit(1, 3, 3);
+        let read = stage.asks(Kind::Get, "k", b"");
+        stage.told(read, Reply::Value(token(1).to_vec()));
+        stage.clean();
     }
 
     #[test]

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{Engine, Event, GroupId, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{DiskOp, Engine, Event, FileId, GroupId, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
@@ -163,11 +163,16 @@ impl Checkers {
                 self.look(node, lane, &Observed::of(&view), false);
             }
         }
-        if out.sends.filled().next().is_some() {
-            self.lives.spoke(node, lane, engine.life());
-            for group in engine.groups() {
-                self.trust(group, node);
+        for op in &out.disk.ops {
+            let DiskOp::Sync { file: FileId::Segment(number), .. } = *op else { continue };
+            // The first segment of a life bears its number; those before it are only being read again.
+            if number >= engine.life().0 && self.lives.syncs(node, lane) {
+                for group in engine.groups() {
+                    self.trust(group, node);
+                }
             }
+        }
+        if out.sends.filled().next().is_some() {
             self.promises.sent(node, lane, self.setup.image_every);
         }
     }
@@ -338,7 +343,7 @@ impl Checkers {
         self.look(node, lane, new, true);
     }
 
-    /// A node speaks to others: from now on what its replicas say is durable counts.
+    /// A node has synced what it read at its start: from now on what a replica says is durable counts.
     fn trust(&mut self, group: GroupId, node: NodeId) {
         let Some(group) = self.ledger.group_mut(group) else { return };
         if let Some(place) = group.place(node) {

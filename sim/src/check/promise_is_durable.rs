@@ -171,7 +171,7 @@ fn restarted_whole(replica: &Replica, recovered: &Observed<'_>, found: &mut Foun
 
 /// Whether what a replica said to be durable is in its image.
 fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut Found) {
-    let claim = replica.durable();
+    let claim = replica.promised();
     if replica.state.damaged || claim.0 == 0 {
         return;
     }

@@ -1,13 +1,17 @@
-//! **`ReplyMatchesCommit`**: a write is answered as done only when its entry is committed, and as not
-//! done only if its entry never is.
+//! **`ReplyMatchesCommit`**: a write is answered as done only when its entry is committed, and one that was
+//! answered as not done is never shown to anyone.
 //!
 //! Ongaro's thesis, section 6.3 (a leader responds after the entry is committed and applied), and our own
 //! rule that nothing in between is ever said. Writes carry a token in their value; tokens are looked for
-//! in the bytes of entries when these become committed.
+//! in the bytes of entries when these become committed. A forwarded write may be in the log several times:
+//! one copy at most takes effect, and it need not be the first (one that leaves a gap in its stream is passed
+//! over when it is applied). Therefore a token stands somewhere from its first to its last copy.
 //!
 //! Finds: `ReplyBeforeCommit`, `WaiterByIndex`.
 
-use driftless_core::{GroupId, Index};
+use std::collections::BTreeMap;
+
+use driftless_core::{GroupId, Index, Term};
 
 use super::history::{self, History, Kind, Operation, OperationId, Reply};
 use super::ledger::Found;
@@ -24,72 +28,72 @@ pub struct Order {
     pub place: u32,
 }
 
-/// What is known of a token.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    /// It is in the log more than once: only one of them took effect, and which is not known.
-    twice: bool,
-    order: Option<(GroupId, Order)>,
-    refused: bool,
+/// From where to where a write can stand in the log: its first and its last copy so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copies {
+    /// The first.
+    pub first: Order,
+    /// The last.
+    pub last: Order,
 }
 
 /// Where each token is committed.
 #[derive(Debug, Default)]
 pub struct ReplyMatchesCommit {
-    tokens: Vec<Known>,
+    tokens: Vec<Option<Copies>>,
+    /// Tokens of entries that are in a log and not committed yet, with their places: an entry may be cut
+    /// from memory in the very turn that commits it.
+    waiting: BTreeMap<(GroupId, Index, Term), Vec<(u32, u32)>>,
+    /// An entry was committed that nobody ever saw: nothing can be said any more.
+    blind: bool,
 }
 
 impl ReplyMatchesCommit {
     /// Entries are not searched beyond this many tokens: numbers above are somebody else's bytes.
     const MOST: u32 = 1 << 26;
 
-    /// An entry has become committed.
-    pub fn committed(&mut self, group: GroupId, index: Index, bytes: &[u8], found: &mut Found) {
-        history::tokens(bytes, |token, place| {
+    /// An entry has entered a log.
+    pub fn entered(&mut self, group: GroupId, index: Index, term: Term, bytes: &[u8]) {
+        let mut found = Vec::new();
+        history::tokens(bytes, |token, place| found.push((token, place as u32)));
+        if !found.is_empty() {
+            self.waiting.entry((group, index, term)).or_insert(found);
+        }
+    }
+
+    /// An entry has become committed. `seen`: whether its bytes ever were.
+    pub fn committed(&mut self, group: GroupId, index: Index, term: Term, seen: bool) {
+        self.blind |= !seen;
+        for (token, place) in self.waiting.remove(&(group, index, term)).unwrap_or_default() {
             if token >= Self::MOST {
-                return;
+                continue;
             }
-            let known = self.known_mut(token);
-            if known.refused {
-                refused_and_committed(token, found);
+            let at = token as usize;
+            if at >= self.tokens.len() {
+                self.tokens.resize(at + 1, None);
             }
-            // A forwarded write that is sent again, or comes too early, may be in the log twice.
-            let order = Order { index, place: place as u32 };
-            known.twice |= known.order.is_some_and(|(_, before)| before.index != index);
-            known.order.get_or_insert((group, order));
-        });
+            let order = Order { index, place };
+            self.tokens[at].get_or_insert(Copies { first: order, last: order }).last = order;
+        }
     }
 
-    /// Where a token is committed, if it is, and in one place only.
-    pub fn order(&self, token: u32) -> Option<Order> {
-        let known = self.tokens.get(token as usize).filter(|known| !known.twice)?;
-        known.order.map(|(_, order)| order)
+    /// Whether some committed entry was never seen.
+    pub fn is_blind(&self) -> bool {
+        self.blind
     }
 
-    /// Whether a token is committed, in whatever place.
-    pub fn is_committed(&self, token: u32) -> bool {
-        self.tokens.get(token as usize).is_some_and(|known| known.order.is_some())
+    /// Where a token is committed, if it is.
+    pub fn copies(&self, token: u32) -> Option<Copies> {
+        *self.tokens.get(token as usize)?
     }
 
     /// An answer leaves a node, or reaches its client.
-    pub fn answered(
-        &mut self,
-        id: OperationId,
-        history: &History,
-        reply: &Reply,
-        found: &mut Found,
-    ) {
+    pub fn answered(&self, id: OperationId, history: &History, reply: &Reply, found: &mut Found) {
         let operation = history.operation(id);
         let Some(token) = write_token(operation).filter(|token| *token < Self::MOST) else {
             return;
         };
-        let known = self.known_mut(token);
-        if *reply == Reply::Refused {
-            known.refused = true;
-            if known.order.is_some() {
-                refused_and_committed(token, found);
-            }
-        } else if took_effect(operation.kind, reply) && known.order.is_none() {
+        if took_effect(operation.kind, reply) && self.copies(token).is_none() && !self.blind {
             found.report(NAME, || {
                 format!(
                     "client {} was told {reply:?} for {:?} of {:?} (token {token}), which is not \
@@ -101,18 +105,16 @@ impl ReplyMatchesCommit {
             });
         }
     }
-
-    fn known_mut(&mut self, token: u32) -> &mut Known {
-        let at = token as usize;
-        if at >= self.tokens.len() {
-            self.tokens.resize(at + 1, Known::default());
-        }
-        &mut self.tokens[at]
-    }
 }
 
-fn refused_and_committed(token: u32, found: &mut Found) {
-    found.report(NAME, || format!("token {token} was refused to its client, yet it is committed"));
+/// A read was shown what an operation wrote.
+pub fn shown(writer: &Operation, token: u32, found: &mut Found) {
+    if writer.refused() {
+        found.report(NAME, || {
+            let client = writer.client;
+            format!("token {token} was refused to client {client}, and shown to another")
+        });
+    }
 }
 
 /// The token of a write, if it has one.
@@ -158,14 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_a_write_that_commits_later_is_found() {
+    fn a_refused_write_that_is_shown_is_found() {
         let mut stage = Stage::new(1);
-        let write = stage.asks(Kind::Append, "k", &token(3));
+        let write = stage.asks(Kind::Set, "k", &token(3));
         stage.append(1, 1, &token(3));
         stage.sync(1);
         stage.told(write, Reply::Refused);
-        stage.clean();
         stage.commit(1, 1, 7);
+        stage.clean();
+        let read = stage.asks(Kind::Get, "k", b"");
+        stage.told(read, Reply::Value(token(3).to_vec()));
         stage.violates(NAME);
     }
 

@@ -31,7 +31,7 @@ impl Checkers {
         if fresh {
             promise_is_durable::restarted(&group.replicas[place], new, found);
         }
-        follow_log(&change, group, &mut self.log_matching, found);
+        follow_log(&change, group, &mut self.log_matching, &mut self.replies, found);
         take_note(&change, &mut group.replicas[place]);
         if change.leads_newly() {
             leader_completeness::check(&change, group, found);
@@ -66,6 +66,7 @@ fn follow_log(
     change: &Change<'_>,
     group: &mut Group,
     log_matching: &mut LogMatching,
+    replies: &mut ReplyMatchesCommit,
     found: &mut Found,
 ) {
     let new = &change.new.state;
@@ -79,9 +80,10 @@ fn follow_log(
     } else {
         terms.cut(keep.next());
     }
+    let committed = group.commit();
     let replica = &mut group.replicas[change.place];
     replica.kept = if change.fresh && !replica.harmed {
-        replica.durable().min(new.last)
+        replica.promised().min(new.last)
     } else if change.fresh {
         Index(0)
     } else {
@@ -100,6 +102,9 @@ fn follow_log(
         let previous = terms.at(terms.last());
         terms.push(term);
         log_matching.entered(group.id, index, term, previous, bytes, found);
+        if index > committed {
+            replies.entered(group.id, index, term, bytes);
+        }
     }
 }
 
@@ -161,9 +166,8 @@ fn follow_commit(
             });
         }
         group.commit_next(entry, mirrored.unwrap_or_default(), new.term);
-        if let Some((_, bytes)) = entry {
-            replies.committed(group.id, index, bytes, found);
-        }
+        let term = entry.map(|(term, _)| term).or(mirrored);
+        replies.committed(group.id, index, term.unwrap_or_default(), term.is_some());
     }
     if group.commit() > known {
         durable_quorum::check(change, group, found);
