@@ -343,7 +343,8 @@ impl Group {
             return;
         }
         let own = self.image.making.take().is_some_and(|making| making.to.is_none());
-        if own || self.image.taking.take().is_some() {
+        let partial = self.image.taking.take().is_some();
+        if own || partial {
             room.wal.abort_image(self.id, &mut room.out.disk);
         }
         self.store.abort_image();

@@ -319,9 +319,11 @@ struct Player<'w, 't> {
 impl Player<'_, '_> {
     /// Commands that found a queue full are tried again, each client's in order.
     fn play_stalled(&mut self) {
-        for _ in 0..self.stalled.len() {
+        for left in (0..self.stalled.len()).rev() {
             let (client, bytes) = self.stalled.pop_front().expect("it was counted");
-            self.request(client, bytes);
+            // Behind those still to be tried stand the ones that were refused again.
+            let refused = self.stalled.iter().skip(left).any(|(other, _)| *other == client);
+            self.try_request(client, bytes, refused);
         }
     }
 
@@ -387,6 +389,11 @@ impl Player<'_, '_> {
 
     fn request(&mut self, client: ClientId, bytes: Vec<u8>) {
         let waits = self.stalled.iter().any(|(other, _)| *other == client);
+        self.try_request(client, bytes, waits);
+    }
+
+    /// A command, unless an earlier one of its client waits.
+    fn try_request(&mut self, client: ClientId, bytes: Vec<u8>, waits: bool) {
         if !waits {
             let args = self.args.decode(&bytes).expect("clients of the world encode correctly");
             if self.turn.request(client, &args) == Admission::Taken {
