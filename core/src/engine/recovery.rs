@@ -55,7 +55,7 @@ impl Recovery {
         self.wal.feed(bytes)
     }
 
-    /// An engine, and in `out` what has to be removed and told. Then take a turn at once.
+    /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
     pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
         let Self { config, placement, seed, wal } = self;
         let (mut found, wal) = wal.finish(&mut out.disk);

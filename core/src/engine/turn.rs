@@ -138,6 +138,11 @@ impl<'t> Turn<'t> {
     }
 
     fn on_message(&mut self, from: NodeId, message: &Message<'_>) -> Result<(), Malformed> {
+        // What was read back may not be on the disk for good before this life is: nothing is promised on
+        // the strength of it.
+        if !self.engine.begun && !matches!(message, Message::Beat(_)) {
+            return Ok(());
+        }
         match *message {
             Message::Beat(beat) => self.on_beat(from, beat),
             Message::AskLeads => self.on_ask_leads(from),

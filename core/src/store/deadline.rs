@@ -26,7 +26,8 @@ impl Deadline {
     }
 
     pub(super) fn from_bytes(bytes: [u8; 6]) -> Self {
-        let [a, b, c, d, e, f] = bytes;
-        Self(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+        let mut wide = [0; 8];
+        wide[..6].copy_from_slice(&bytes);
+        Self(u64::from_le_bytes(wide))
     }
 }

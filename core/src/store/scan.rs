@@ -28,7 +28,7 @@ impl Store {
         let mut last = None;
         while let Some(from) = next {
             let segment = table.directory.segment(from)?;
-            for slot in segment.slots().from(from) {
+            for slot in segment.slots().starting_at(from) {
                 if visited >= count && last.is_some_and(|last| last != slot.hash) {
                     return Some(kept_number(slot.hash));
                 }
@@ -51,7 +51,7 @@ impl Store {
         // The high bits choose a segment, the low ones a cell in it; then round the whole table once.
         let chosen = table.directory.segment(chance)?;
         let lives = |value: Value<'_>| value.expires_at.is_none_or(|at| at > now);
-        for slot in chosen.slots().from_chance(chance as u32) {
+        for slot in chosen.slots().starting_anywhere(chance as u32) {
             let entry = chosen.entry(slot.offset);
             if lives(entry.to_value()) {
                 return Some(entry.key.to_vec());

@@ -168,7 +168,7 @@ impl Segment {
                 self.arena[value + header.value_len as usize..value + at].fill(0);
             }
             self.arena[value + at..value + end].copy_from_slice(bytes);
-            let header = Header { value_len: value_len as u16, deadline, version, ..header };
+            let header = Header { value_len: value_len as u16, version, deadline, ..header };
             self.put_header(slot.offset, header);
             return slot.offset;
         }
@@ -181,7 +181,7 @@ impl Segment {
     /// Gives an entry another deadline and version.
     pub(super) fn stamp(&mut self, offset: usize, deadline: Deadline, version: Version) {
         let header = self.header(offset);
-        self.put_header(offset, Header { deadline, version, ..header });
+        self.put_header(offset, Header { version, deadline, ..header });
     }
 
     /// Takes an entry out.
@@ -274,7 +274,7 @@ impl Segment {
         self.arena[value..value + entry.value.len()].copy_from_slice(entry.value);
         let value_len = entry.value.len() as u16;
         let (deadline, version) = (entry.deadline, entry.version);
-        self.put_header(offset, Header { room, value_len, deadline, version, ..header });
+        self.put_header(offset, Header { room, value_len, version, deadline, ..header });
     }
 
     /// Writes a record at the end of the arena; where.

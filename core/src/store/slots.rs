@@ -162,7 +162,7 @@ impl Slots {
     }
 
     /// Entries from the first whose kept hash is at least that of `hash`, in order.
-    pub(super) fn from(&self, hash: u64) -> impl Iterator<Item = Slot> + use<'_> {
+    pub(super) fn starting_at(&self, hash: u64) -> impl Iterator<Item = Slot> + use<'_> {
         let start = self.home(kept(hash)).min(self.cells.len());
         self.walk(start).skip_while(move |slot| slot.hash < kept(hash))
     }
@@ -173,8 +173,8 @@ impl Slots {
     }
 
     /// Entries from a place on that `chance` chooses.
-    pub(super) fn from_chance(&self, chance: u32) -> impl Iterator<Item = Slot> + use<'_> {
-        self.walk((u64::from(chance) * self.cells.len() as u64 >> 32) as usize)
+    pub(super) fn starting_anywhere(&self, chance: u32) -> impl Iterator<Item = Slot> + use<'_> {
+        self.walk(((u64::from(chance) * self.cells.len() as u64) >> 32) as usize)
     }
 
     /// Panics if the order or the count is not what the searches rely on.
@@ -210,7 +210,7 @@ impl Slots {
 
     /// The bucket of a hash: monotonic in the hash, which is what keeps the cells in order.
     fn home(&self, hash: u64) -> usize {
-        (((hash << self.depth) >> 32) * self.buckets as u64 >> 32) as usize
+        ((((hash << self.depth) >> 32) * self.buckets as u64) >> 32) as usize
     }
 
     fn reshape(&mut self, buckets: usize) {

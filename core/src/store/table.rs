@@ -183,7 +183,7 @@ impl Table {
         // Some keys share a place: they have to be looked at.
         let count = |&(deadline, hash): &(Deadline, u64)| {
             let segment = self.directory.segment(hash).expect("the keys are in some segment");
-            let slots = segment.slots().from(hash).take_while(|slot| slot.hash <= hash);
+            let slots = segment.slots().starting_at(hash).take_while(|slot| slot.hash <= hash);
             let shares = |offset| {
                 segment.deadline(offset) == deadline
                     && self.hasher.place(segment.entry(offset).key) == hash
