@@ -45,6 +45,11 @@ pub fn merge(
             Ok(())
         }
         Merge::ByKey => by_key(arrays(values)?, order, reply),
+        Merge::FirstFound => {
+            let found = values.iter().position(|value| *value != Value::Null);
+            reply.raw(parts.get(found.unwrap_or(0)).ok_or(Malformed)?);
+            Ok(())
+        }
     }
 }
 
