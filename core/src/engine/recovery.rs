@@ -118,6 +118,7 @@ fn assemble(
         failed: false,
         retiring: false,
         scratch: Vec::new(),
+        durable: Vec::new(),
         config,
         placement,
     }

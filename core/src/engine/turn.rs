@@ -56,11 +56,11 @@ impl<'t> Turn<'t> {
         if self.engine.failed {
             return;
         }
-        let mut durable: Vec<Durable> = Vec::new();
+        let mut durable = core::mem::take(&mut self.engine.durable);
         let disk = &mut self.out.disk;
         self.engine.wal.synced(token, disk, &mut |news| durable.push(news));
         self.engine.syncing_since = None;
-        for news in durable {
+        for news in durable.drain(..) {
             match news {
                 Durable::Begun => self.engine.begun = true,
                 Durable::Entry { group, index, record, .. } => {
@@ -81,6 +81,7 @@ impl<'t> Turn<'t> {
                 }
             }
         }
+        self.engine.durable = durable;
     }
 
     /// A write or sync failed. The engine stops; nothing it wrote since the last sync is trusted again.
