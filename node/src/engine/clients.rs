@@ -1,0 +1,259 @@
+//! The clients of one engine: their bytes in, their answers out.
+
+use driftless_core::resp::{ArgsBuffer, ParseError, parse};
+use driftless_core::{Admission, ClientId, Turn};
+use slab::Slab;
+
+use super::arena::Arena;
+use super::ready::{Doorbell, Token};
+use super::wire::{Arrived, READ_BYTES, Wire};
+use crate::net::TcpStream;
+use std::sync::Arc;
+
+/// Bytes of unread answers beyond which a client's commands are not read any more.
+const PAUSE_BYTES: usize = 1 << 20;
+/// A buffer for answers above this is not kept.
+const KEEP_REPLY_BYTES: usize = 16 << 10;
+
+/// Limits on clients.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// Most clients of this engine at a time.
+    pub count: usize,
+    /// Bytes of unread answers before one is hung up on.
+    pub output_bytes: usize,
+    /// Largest command.
+    pub command_bytes: usize,
+}
+
+/// The clients of one engine.
+#[derive(Debug)]
+pub struct Clients {
+    limits: ClientLimits,
+    clients: Slab<Client>,
+    args: ArgsBuffer,
+    opened: Vec<u32>,
+    gone: Vec<u32>,
+    arrived: Vec<(u32, Source)>,
+    /// Clients with a command that was refused for now.
+    busy: Vec<u32>,
+    /// How many have ever come.
+    accepted: u64,
+}
+
+#[derive(Debug)]
+struct Client {
+    /// Nothing once it is lost; the engine is told in the next turn.
+    wire: Option<Wire>,
+    busy: bool,
+    /// Its last answer is on its way; nothing is read any more.
+    closing: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Arena(usize, usize),
+    Unused,
+}
+
+/// Why the commands of a client were not all taken.
+enum Halt {
+    Incomplete,
+    Busy,
+    Broken(ParseError),
+}
+
+impl Clients {
+    /// No clients yet.
+    pub fn new(limits: ClientLimits) -> Self {
+        Self {
+            limits,
+            clients: Slab::new(),
+            args: ArgsBuffer::default(),
+            opened: Vec::new(),
+            gone: Vec::new(),
+            arrived: Vec::new(),
+            busy: Vec::new(),
+            accepted: 0,
+        }
+    }
+
+    /// How many are connected.
+    pub fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// How many have ever been.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Whether the engine has to be told something.
+    pub fn has_news(&self) -> bool {
+        !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
+    }
+
+    /// A new connection.
+    pub fn open(&mut self, stream: TcpStream, doorbell: &Arc<Doorbell>) {
+        self.accepted += 1;
+        let entry = self.clients.vacant_entry();
+        let id = entry.key() as u32;
+        let bell = doorbell.bell(Token::Client(id));
+        let mut wire = Wire::new(stream, bell.clone());
+        if id as usize >= self.limits.count {
+            let _ = wire.send(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        entry.insert(Client { wire: Some(wire), busy: false, closing: false });
+        self.opened.push(id);
+        // Its first command may be there already.
+        bell.ring();
+    }
+
+    /// A client's bell was rung: sends what waits, reads what is there. Tells whether it should be looked at again
+    /// without being rung for.
+    pub fn gather(&mut self, id: u32, arena: &mut Arena) -> bool {
+        let Some(client) = self.clients.get_mut(id as usize) else { return false };
+        let Some(wire) = &mut client.wire else { return false };
+        wire.bell().heard();
+        if wire.unsent_len() > 0 {
+            let flushed = wire.flush();
+            if flushed.is_err() || (client.closing && wire.unsent_len() == 0) {
+                self.lose(id);
+                return false;
+            }
+        }
+        if client.closing || client.busy || wire.unsent_len() > PAUSE_BYTES {
+            return false;
+        }
+        if !arena.has_room(READ_BYTES) {
+            return true;
+        }
+        let (arrived, more) = wire.read(arena);
+        match arrived {
+            Arrived::Nothing => (),
+            Arrived::InArena(start) => self.arrived.push((id, Source::Arena(start, arena.len()))),
+            Arrived::InUnused => self.arrived.push((id, Source::Unused)),
+            Arrived::Closed => self.lose(id),
+        }
+        more
+    }
+
+    /// Plays all that was gathered into a turn. `again` gets the clients that should be looked at again.
+    pub fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
+        for id in self.opened.drain(..) {
+            turn.client_opened(ClientId(id));
+        }
+        for id in std::mem::take(&mut self.busy) {
+            self.feed(turn, id, arena, Source::Unused);
+            if self.clients.get(id as usize).is_some_and(|client| !client.busy) {
+                again.push(Token::Client(id));
+            }
+        }
+        let mut arrived = std::mem::take(&mut self.arrived);
+        for (id, source) in arrived.drain(..) {
+            self.feed(turn, id, arena, source);
+        }
+        self.arrived = arrived;
+        for id in self.gone.drain(..) {
+            turn.client_gone(ClientId(id));
+            self.clients.remove(id as usize);
+        }
+    }
+
+    /// Gives the engine the commands of one client.
+    fn feed(&mut self, turn: &mut Turn<'_>, id: u32, arena: &Arena, source: Source) {
+        let Some(client) = self.clients.get_mut(id as usize) else { return };
+        let Some(wire) = &mut client.wire else { return };
+        let most = self.limits.command_bytes;
+        let halt = match source {
+            Source::Arena(start, end) => {
+                let bytes = &arena.bytes()[start..end];
+                let (used, halt) = request_all(turn, ClientId(id), bytes, &mut self.args, most);
+                wire.unused.extend_from_slice(&bytes[used..]);
+                halt
+            }
+            Source::Unused => {
+                let (used, halt) =
+                    request_all(turn, ClientId(id), &wire.unused, &mut self.args, most);
+                wire.used(used);
+                halt
+            }
+        };
+        client.busy = false;
+        match halt {
+            Halt::Incomplete => (),
+            Halt::Busy => {
+                client.busy = true;
+                self.busy.push(id);
+            }
+            Halt::Broken(ParseError(text)) => {
+                let sent = wire.send(format!("-{text}\r\n").as_bytes());
+                client.closing = true;
+                if sent.is_err() || wire.unsent_len() == 0 {
+                    self.lose(id);
+                }
+            }
+        }
+    }
+
+    /// Sends an answer.
+    pub fn reply(&mut self, id: u32, bytes: &mut Vec<u8>) {
+        let Some(client) = self.clients.get_mut(id as usize) else { return };
+        let Some(wire) = &mut client.wire else { return };
+        let sent = wire.send(bytes);
+        if bytes.capacity() > KEEP_REPLY_BYTES {
+            *bytes = Vec::new();
+        }
+        if sent.is_err() {
+            self.lose(id);
+        } else if wire.unsent_len() > self.limits.output_bytes {
+            tracing::warn!(client = id, "hung up on a client that does not read its answers");
+            self.lose(id);
+        }
+    }
+
+    /// Hangs up, once what waits is sent.
+    pub fn close(&mut self, id: u32) {
+        let Some(client) = self.clients.get_mut(id as usize) else { return };
+        client.closing = true;
+        if client.wire.as_ref().is_some_and(|wire| wire.unsent_len() == 0) {
+            self.lose(id);
+        }
+    }
+
+    fn lose(&mut self, id: u32) {
+        let client = &mut self.clients[id as usize];
+        if client.wire.take().is_some() {
+            self.gone.push(id);
+        }
+        if client.busy {
+            client.busy = false;
+            self.busy.retain(|&busy| busy != id);
+        }
+    }
+}
+
+fn request_all(
+    turn: &mut Turn<'_>,
+    client: ClientId,
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: usize,
+) -> (usize, Halt) {
+    let mut used = 0;
+    loop {
+        args.clear();
+        match parse(&bytes[used..], args, most) {
+            Ok(None) => return (used, Halt::Incomplete),
+            Err(error) => return (bytes.len(), Halt::Broken(error)),
+            Ok(Some(count)) => {
+                let command = args.args(&bytes[used..]);
+                if !command.is_empty() && turn.request(client, &command) == Admission::Busy {
+                    return (used, Halt::Busy);
+                }
+                used += count;
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The shell of the node under madsim.
+#![cfg(madsim)]
