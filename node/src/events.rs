@@ -30,16 +30,16 @@ pub fn tell(lane: LaneId, event: &Event) {
         Event::DiskStalled { stalled: true } => warn!(engine, "the disk does not answer"),
         Event::DiskStalled { stalled: false } => info!(engine, "the disk answers again"),
         Event::PeerSilent { node, silent: true } => {
-            warn!(engine, node = node.0, "a node is silent")
+            warn!(engine, node = node.0, "a node is silent");
         }
         Event::PeerSilent { node, silent: false } => {
-            info!(engine, node = node.0, "a node is heard again")
+            info!(engine, node = node.0, "a node is heard again");
         }
         Event::Member { node, liveness, incarnation } => {
             info!(node = node.0, ?liveness, incarnation, "member");
         }
         Event::TornTail { .. } | Event::Repaired { .. } | Event::PeerRestarted { .. } => {
-            info!(engine, ?event, "noted")
+            info!(engine, ?event, "noted");
         }
         Event::Damaged { .. }
         | Event::ClockRefused { .. }

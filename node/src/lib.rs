@@ -7,6 +7,7 @@ pub mod error;
 pub mod events;
 pub mod gossip;
 pub mod link;
+pub mod log;
 pub mod net;
 pub mod node;
 pub mod settings;

@@ -11,7 +11,8 @@ use crate::settings::{LogFormat, Settings};
 pub fn start(settings: &Settings) -> Result<(), NodeError> {
     let filter = EnvFilter::try_new(&settings.log_level)
         .map_err(|error| NodeError::setting("log-level", error.to_string()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
     let started = match settings.log {
         LogFormat::Text => log.with_ansi(stderr().is_terminal()).try_init(),
         LogFormat::Json => log.json().try_init(),

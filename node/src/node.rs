@@ -65,7 +65,9 @@ pub async fn run(
     };
     if outcome.is_ok() {
         tracing::info!("stops: hands leadership over and flushes its log");
-        inboxes.iter().for_each(|inbox| inbox.push(Note::Retire));
+        for inbox in &inboxes {
+            inbox.push(Note::Retire);
+        }
         for engine in &mut engines {
             let _ = engine.await;
         }
@@ -251,12 +253,13 @@ fn client_limits(settings: &Settings) -> ClientLimits {
 async fn cluster_config(settings: &Settings) -> ClusterConfig {
     let mut seeds = Vec::new();
     for peer in &settings.peers {
-        match resolve(peer).await {
-            Some(address) => seeds.push(address),
-            None => tracing::warn!(
+        if let Some(address) = resolve(peer).await {
+            seeds.push(address);
+        } else {
+            tracing::warn!(
                 peer,
                 "the name of a peer cannot be resolved: it will have to knock here"
-            ),
+            );
         }
     }
     ClusterConfig {
@@ -306,8 +309,9 @@ pub fn placement(shared: &Shared) -> Placement {
 
 fn seed() -> Result<Seed, NodeError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| NodeError::system("random numbers")(io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        NodeError::system("random numbers")(io::Error::other(error.to_string()))
+    })?;
     Ok(Seed(bytes))
 }
 

@@ -200,7 +200,8 @@ mod tests {
             ("", Some(&[])),
         ];
         for (line, words) in cases {
-            let words = words.map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
+            let words =
+                words.map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
             assert_eq!(split(line), words, "{line}");
         }
     }

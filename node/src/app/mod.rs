@@ -3,6 +3,7 @@
 mod cli;
 mod cluster;
 mod demo;
+mod local;
 mod resp;
 mod show;
 mod status;
@@ -90,7 +91,7 @@ fn serve(flags: Flags, check: bool) -> Result<(), NodeError> {
     let flags = flags.with_file()?;
     let settings = Settings::check(&flags)?;
     if check {
-        print!("{}", settings.describe());
+        println!("{}", settings.describe());
         return Ok(());
     }
     log::start(&settings)?;
@@ -102,11 +103,7 @@ fn serve(flags: Flags, check: bool) -> Result<(), NodeError> {
         .enable_all()
         .build()
         .map_err(NodeError::system("starting"))?;
-    // The handlers are set before anything exists that a signal could leave half done.
-    runtime.block_on(async {
-        let stop = net::stop_signal();
-        node::run(settings, claim, stop, announce).await
-    })
+    runtime.block_on(node::run(settings, claim, net::stop_signal(), announce))
 }
 
 fn announce(settings: &Settings) {

@@ -90,7 +90,8 @@ impl Connection {
             "$" | "=" | "!" => self.bulk(kind, rest),
             "*" | "~" | ">" => {
                 let Some(count) = length(rest)? else { return Ok(Answer::Null) };
-                let items = (0..count).map(|_| self.answer(depth + 1)).collect::<io::Result<_>>()?;
+                let items =
+                    (0..count).map(|_| self.answer(depth + 1)).collect::<io::Result<_>>()?;
                 Ok(if kind == "~" { Answer::Set(items) } else { Answer::Array(items) })
             }
             "%" => {

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn answers_look_as_in_redis_cli() {
-        let nested = Answer::Array(vec![bulk("a"), Answer::Array(vec![Answer::Integer(1), Answer::Null])]);
+        let nested =
+            Answer::Array(vec![bulk("a"), Answer::Array(vec![Answer::Integer(1), Answer::Null])]);
         let cases = [
             (Answer::Simple("OK".to_owned()), "OK\n"),
             (Answer::Null, "(nil)\n"),

@@ -136,9 +136,12 @@ impl Disks for Claim {
         let claimed = fs::create_dir_all(&self.path)
             .map_err(self.failed("cannot be created"))
             .and_then(|()| self.take_lock(true))
-            .and_then(|()| match self.check_identity()? {
-                true => Ok(()),
-                false => self.write_identity().map_err(self.failed("cannot be written")),
+            .and_then(|()| {
+                if self.check_identity()? {
+                    Ok(())
+                } else {
+                    self.write_identity().map_err(self.failed("cannot be written"))
+                }
             });
         if let (Err(_), Some(first)) = (&claimed, first) {
             // Only what this call created, and only if the claim on it failed.

@@ -5,44 +5,44 @@ const BYTES: usize = 1 << 20;
 
 /// One buffer for all that a turn reads; empty again after it.
 #[derive(Debug)]
-pub struct Arena {
+pub(super) struct Arena {
     bytes: Vec<u8>,
     used: usize,
 }
 
 impl Arena {
     /// An empty arena.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: vec![0; BYTES], used: 0 }
     }
 
     /// Bytes in it.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.used
     }
 
     /// Whether two more reads of `count` bytes fit.
-    pub fn has_room(&self, count: usize) -> bool {
+    pub(super) fn has_room(&self, count: usize) -> bool {
         self.bytes.len() - self.used >= 2 * count
     }
 
     /// Room for `count` bytes, at its end.
-    pub fn room(&mut self, count: usize) -> &mut [u8] {
+    pub(super) fn room(&mut self, count: usize) -> &mut [u8] {
         &mut self.bytes[self.used..self.used + count]
     }
 
     /// `count` bytes of the room were filled.
-    pub fn advance(&mut self, count: usize) {
+    pub(super) fn advance(&mut self, count: usize) {
         self.used += count;
     }
 
     /// The bytes in it.
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.used]
     }
 
     /// Empties it.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.used = 0;
     }
 }

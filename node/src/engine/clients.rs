@@ -1,5 +1,7 @@
 //! The clients of one engine: their bytes in, their answers out.
 
+use std::sync::Arc;
+
 use driftless_core::resp::{ArgsBuffer, ParseError, parse};
 use driftless_core::{Admission, ClientId, Turn};
 use slab::Slab;
@@ -8,7 +10,6 @@ use super::arena::Arena;
 use super::ready::{Doorbell, Token};
 use super::wire::{Arrived, READ_BYTES, Wire};
 use crate::net::TcpStream;
-use std::sync::Arc;
 
 /// Bytes of unread answers beyond which a client's commands are not read any more.
 const PAUSE_BYTES: usize = 1 << 20;
@@ -28,17 +29,15 @@ pub struct ClientLimits {
 
 /// The clients of one engine.
 #[derive(Debug)]
-pub struct Clients {
+pub(super) struct Clients {
     limits: ClientLimits,
-    clients: Slab<Client>,
+    open: Slab<Client>,
     args: ArgsBuffer,
     opened: Vec<u32>,
     gone: Vec<u32>,
     arrived: Vec<(u32, Source)>,
     /// Clients with a command that was refused for now.
     busy: Vec<u32>,
-    /// How many have ever come.
-    accepted: u64,
 }
 
 #[derive(Debug)]
@@ -65,38 +64,26 @@ enum Halt {
 
 impl Clients {
     /// No clients yet.
-    pub fn new(limits: ClientLimits) -> Self {
+    pub(super) fn new(limits: ClientLimits) -> Self {
         Self {
             limits,
-            clients: Slab::new(),
+            open: Slab::new(),
             args: ArgsBuffer::default(),
             opened: Vec::new(),
             gone: Vec::new(),
             arrived: Vec::new(),
             busy: Vec::new(),
-            accepted: 0,
         }
     }
 
-    /// How many are connected.
-    pub fn len(&self) -> usize {
-        self.clients.len()
-    }
-
-    /// How many have ever been.
-    pub fn accepted(&self) -> u64 {
-        self.accepted
-    }
-
     /// Whether the engine has to be told something.
-    pub fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
     }
 
     /// A new connection.
-    pub fn open(&mut self, stream: TcpStream, doorbell: &Arc<Doorbell>) {
-        self.accepted += 1;
-        let entry = self.clients.vacant_entry();
+    pub(super) fn open(&mut self, stream: TcpStream, doorbell: &Arc<Doorbell>) {
+        let entry = self.open.vacant_entry();
         let id = entry.key() as u32;
         let bell = doorbell.bell(Token::Client(id));
         let mut wire = Wire::new(stream, bell.clone());
@@ -112,8 +99,8 @@ impl Clients {
 
     /// A client's bell was rung: sends what waits, reads what is there. Tells whether it should be looked at again
     /// without being rung for.
-    pub fn gather(&mut self, id: u32, arena: &mut Arena) -> bool {
-        let Some(client) = self.clients.get_mut(id as usize) else { return false };
+    pub(super) fn gather(&mut self, id: u32, arena: &mut Arena) -> bool {
+        let Some(client) = self.open.get_mut(id as usize) else { return false };
         let Some(wire) = &mut client.wire else { return false };
         wire.bell().heard();
         if wire.unsent_len() > 0 {
@@ -140,13 +127,13 @@ impl Clients {
     }
 
     /// Plays all that was gathered into a turn. `again` gets the clients that should be looked at again.
-    pub fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
+    pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
         for id in self.opened.drain(..) {
             turn.client_opened(ClientId(id));
         }
         for id in std::mem::take(&mut self.busy) {
             self.feed(turn, id, arena, Source::Unused);
-            if self.clients.get(id as usize).is_some_and(|client| !client.busy) {
+            if self.open.get(id as usize).is_some_and(|client| !client.busy) {
                 again.push(Token::Client(id));
             }
         }
@@ -157,13 +144,13 @@ impl Clients {
         self.arrived = arrived;
         for id in self.gone.drain(..) {
             turn.client_gone(ClientId(id));
-            self.clients.remove(id as usize);
+            self.open.remove(id as usize);
         }
     }
 
     /// Gives the engine the commands of one client.
     fn feed(&mut self, turn: &mut Turn<'_>, id: u32, arena: &Arena, source: Source) {
-        let Some(client) = self.clients.get_mut(id as usize) else { return };
+        let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let most = self.limits.command_bytes;
         let halt = match source {
@@ -198,8 +185,8 @@ impl Clients {
     }
 
     /// Sends an answer.
-    pub fn reply(&mut self, id: u32, bytes: &mut Vec<u8>) {
-        let Some(client) = self.clients.get_mut(id as usize) else { return };
+    pub(super) fn reply(&mut self, id: u32, bytes: &mut Vec<u8>) {
+        let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let sent = wire.send(bytes);
         if bytes.capacity() > KEEP_REPLY_BYTES {
@@ -214,8 +201,8 @@ impl Clients {
     }
 
     /// Hangs up, once what waits is sent.
-    pub fn close(&mut self, id: u32) {
-        let Some(client) = self.clients.get_mut(id as usize) else { return };
+    pub(super) fn close(&mut self, id: u32) {
+        let Some(client) = self.open.get_mut(id as usize) else { return };
         client.closing = true;
         if client.wire.as_ref().is_some_and(|wire| wire.unsent_len() == 0) {
             self.lose(id);
@@ -223,7 +210,7 @@ impl Clients {
     }
 
     fn lose(&mut self, id: u32) {
-        let client = &mut self.clients[id as usize];
+        let client = &mut self.open[id as usize];
         if client.wire.take().is_some() {
             self.gone.push(id);
         }

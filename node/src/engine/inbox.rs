@@ -65,7 +65,7 @@ impl Inbox {
     }
 
     /// What rings when there are notes; sockets ring it too.
-    pub fn doorbell(&self) -> &Arc<Doorbell> {
+    pub(super) fn doorbell(&self) -> &Arc<Doorbell> {
         &self.doorbell
     }
 }

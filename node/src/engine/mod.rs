@@ -233,7 +233,7 @@ impl Driver {
                 Note::Connected { node, stream, held } => match net::attach(stream) {
                     Ok(stream) => self.peers.connected(node, stream, held, self.inbox.doorbell()),
                     Err(error) => {
-                        tracing::warn!(node = node.0, %error, "a connection was lost at once")
+                        tracing::warn!(node = node.0, %error, "a connection was lost at once");
                     }
                 },
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),

@@ -18,8 +18,8 @@ const KEEP_BYTES: usize = 1 << 20;
 
 /// Connections to other nodes, by node.
 #[derive(Debug, Default)]
-pub struct Peers {
-    peers: Vec<Option<Peer>>,
+pub(super) struct Peers {
+    by_node: Vec<Option<Peer>>,
     arrived: Vec<(u32, Source)>,
     resets: Vec<NodeId>,
 }
@@ -39,12 +39,12 @@ enum Source {
 
 impl Peers {
     /// Whether the engine has to be told something.
-    pub fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self) -> bool {
         !(self.arrived.is_empty() && self.resets.is_empty())
     }
 
     /// A connection to a node, in place of any before.
-    pub fn connected(
+    pub(super) fn connected(
         &mut self,
         node: NodeId,
         stream: TcpStream,
@@ -52,11 +52,11 @@ impl Peers {
         doorbell: &Arc<Doorbell>,
     ) {
         let at = node.0 as usize;
-        if at >= self.peers.len() {
-            self.peers.resize_with(at + 1, || None);
+        if at >= self.by_node.len() {
+            self.by_node.resize_with(at + 1, || None);
         }
         let bell = doorbell.bell(Token::Peer(node.0));
-        self.peers[at] = Some(Peer { wire: Wire::new(stream, bell.clone()), _held: held });
+        self.by_node[at] = Some(Peer { wire: Wire::new(stream, bell.clone()), _held: held });
         self.arrived.retain(|&(from, _)| from != node.0);
         self.resets.push(node);
         bell.ring();
@@ -64,8 +64,8 @@ impl Peers {
 
     /// A node's bell was rung: sends what waits, reads what is there. Tells whether it should be looked at again
     /// without being rung for.
-    pub fn gather(&mut self, node: u32, arena: &mut Arena) -> bool {
-        let Some(Some(peer)) = self.peers.get_mut(node as usize) else { return false };
+    pub(super) fn gather(&mut self, node: u32, arena: &mut Arena) -> bool {
+        let Some(Some(peer)) = self.by_node.get_mut(node as usize) else { return false };
         peer.wire.bell().heard();
         if peer.wire.unsent_len() > 0 && peer.wire.flush().is_err() {
             self.lose(NodeId(node));
@@ -85,12 +85,12 @@ impl Peers {
     }
 
     /// Plays all that was gathered into a turn.
-    pub fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena) {
+    pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena) {
         for node in self.resets.drain(..) {
             turn.peer_reset(node);
         }
         for (node, source) in self.arrived.drain(..) {
-            let Some(Some(peer)) = self.peers.get_mut(node as usize) else { continue };
+            let Some(Some(peer)) = self.by_node.get_mut(node as usize) else { continue };
             match source {
                 Source::Arena(start, end) => {
                     let bytes = &arena.bytes()[start..end];
@@ -106,8 +106,8 @@ impl Peers {
     }
 
     /// Sends frames; without a connection they are dropped, as a network may.
-    pub fn send(&mut self, node: u32, bytes: &mut Vec<u8>) {
-        let Some(Some(peer)) = self.peers.get_mut(node as usize) else { return };
+    pub(super) fn send(&mut self, node: u32, bytes: &mut Vec<u8>) {
+        let Some(Some(peer)) = self.by_node.get_mut(node as usize) else { return };
         let sent = peer.wire.send(bytes);
         if bytes.capacity() > KEEP_BYTES {
             *bytes = Vec::new();
@@ -121,8 +121,8 @@ impl Peers {
     }
 
     /// Gives up the connection to a node.
-    pub fn lose(&mut self, node: NodeId) {
-        if let Some(peer) = self.peers.get_mut(node.0 as usize)
+    pub(super) fn lose(&mut self, node: NodeId) {
+        if let Some(peer) = self.by_node.get_mut(node.0 as usize)
             && peer.take().is_some()
         {
             self.arrived.retain(|&(from, _)| from != node.0);

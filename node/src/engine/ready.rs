@@ -6,7 +6,7 @@ use std::task::{Poll, Wake, Waker};
 
 /// Who rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Token {
+pub(super) enum Token {
     /// The door has a new connection.
     Door,
     /// Another thread left a note.
@@ -19,7 +19,7 @@ pub enum Token {
 
 /// All that rang since it was last asked.
 #[derive(Debug, Default)]
-pub struct Doorbell {
+pub(super) struct Doorbell {
     state: Mutex<State>,
 }
 
@@ -31,7 +31,7 @@ struct State {
 
 /// One bell at the door: a waker that says who woke.
 #[derive(Debug)]
-pub struct Bell {
+pub(super) struct Bell {
     token: Token,
     doorbell: Arc<Doorbell>,
     /// Whether it is among `rung` already.
@@ -40,13 +40,13 @@ pub struct Bell {
 
 impl Doorbell {
     /// A bell that says `token`.
-    pub fn bell(self: &Arc<Self>, token: Token) -> Arc<Bell> {
+    pub(super) fn bell(self: &Arc<Self>, token: Token) -> Arc<Bell> {
         Arc::new(Bell { token, doorbell: self.clone(), pressed: AtomicBool::new(false) })
     }
 
     /// Moves all that rang to the end of `tokens`; if nothing did and `tokens` is empty, the waker is called
     /// once something does.
-    pub fn poll(&self, waker: &Waker, tokens: &mut Vec<Token>) -> Poll<()> {
+    pub(super) fn poll(&self, waker: &Waker, tokens: &mut Vec<Token>) -> Poll<()> {
         let mut state = self.lock();
         tokens.append(&mut state.rung);
         if !tokens.is_empty() {
@@ -65,7 +65,7 @@ impl Doorbell {
 
 impl Bell {
     /// Rings.
-    pub fn ring(&self) {
+    pub(super) fn ring(&self) {
         if self.pressed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -79,7 +79,7 @@ impl Bell {
     }
 
     /// It was heard: from now on it rings anew. To be called before looking at what it rang for.
-    pub fn heard(&self) {
+    pub(super) fn heard(&self) {
         self.pressed.store(false, Ordering::Release);
     }
 }

@@ -9,7 +9,7 @@ use super::ready::Bell;
 use crate::net::{self, TcpStream};
 
 /// Bytes read from one connection in one turn, while commands are small.
-pub const READ_BYTES: usize = 16 << 10;
+pub(super) const READ_BYTES: usize = 16 << 10;
 /// Bytes read from one connection in one turn, while a large command arrives.
 const LARGE_READ_BYTES: usize = 256 << 10;
 /// An empty buffer above this is freed.
@@ -17,19 +17,19 @@ const KEEP_BYTES: usize = 4 << 10;
 
 /// A connection with what waits on it in either direction.
 #[derive(Debug)]
-pub struct Wire {
+pub(super) struct Wire {
     stream: TcpStream,
     bell: Arc<Bell>,
     waker: Waker,
     /// Bytes that arrived and could not be used yet: part of a command, or commands that were refused.
-    pub unused: Vec<u8>,
+    pub(super) unused: Vec<u8>,
     unsent: Vec<u8>,
     sent: usize,
 }
 
 /// What came of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrived {
+pub(super) enum Arrived {
     /// Nothing more for now.
     Nothing,
     /// Bytes in the arena, from here to its end.
@@ -42,24 +42,24 @@ pub enum Arrived {
 
 impl Wire {
     /// A connection that rings `bell`.
-    pub fn new(stream: TcpStream, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(stream: TcpStream, bell: Arc<Bell>) -> Self {
         let waker = Waker::from(bell.clone());
         Self { stream, bell, waker, unused: Vec::new(), unsent: Vec::new(), sent: 0 }
     }
 
     /// What rings for it.
-    pub fn bell(&self) -> &Bell {
+    pub(super) fn bell(&self) -> &Bell {
         &self.bell
     }
 
     /// Bytes that wait to be sent.
-    pub fn unsent_len(&self) -> usize {
+    pub(super) fn unsent_len(&self) -> usize {
         self.unsent.len() - self.sent
     }
 
     /// Reads what is there, once: into `arena`, or behind what is unused. Also says whether there may be more;
     /// if not, the bell rings when there is.
-    pub fn read(&mut self, arena: &mut Arena) -> (Arrived, bool) {
+    pub(super) fn read(&mut self, arena: &mut Arena) -> (Arrived, bool) {
         let mut context = Context::from_waker(&self.waker);
         if !self.unused.is_empty() {
             return read_behind(&mut self.stream, &mut context, &mut self.unused);
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     /// Sends `bytes` behind what waits already, and keeps what does not go yet.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);
             return Ok(());
@@ -112,7 +112,7 @@ impl Wire {
     }
 
     /// Sends of what waits as much as goes.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         let mut context = Context::from_waker(&self.waker);
         while self.sent < self.unsent.len() {
             match net::poll_write(&mut self.stream, &mut context, &self.unsent[self.sent..])? {
@@ -137,7 +137,7 @@ impl Wire {
     }
 
     /// Lets go of the first `count` unused bytes.
-    pub fn used(&mut self, count: usize) {
+    pub(super) fn used(&mut self, count: usize) {
         if count == self.unused.len() {
             self.unused.clear();
             if self.unused.capacity() > KEEP_BYTES {

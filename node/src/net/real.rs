@@ -32,7 +32,6 @@ pub struct Detached(StdStream);
 pub struct Datagrams(UdpSocket);
 
 /// Binds one door a thread to the same address; the system spreads connections over them.
-#[expect(clippy::unused_async, reason = "binding takes time in a simulated network")]
 pub async fn bind_doors(address: SocketAddr, count: u8) -> io::Result<Vec<Option<Door>>> {
     // A port shared with an unrelated process would bind without a word: find out alone first.
     let alone = bind(address, false)?;

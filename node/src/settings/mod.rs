@@ -193,7 +193,35 @@ impl Settings {
     }
 }
 
-fn at_least<N: PartialOrd + std::fmt::Display>(
+impl Settings {
+    /// What the settings come to, one a line, in the names they are set by.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![("node-num", self.node.0.to_string())];
+        lines.extend(self.shared.listed());
+        lines.extend([
+            ("peers", self.peers.join(",")),
+            ("data-dir", self.data_dir.display().to_string()),
+            ("fsync", format!("{:?}", self.fsync).to_lowercase()),
+            ("bind", self.clients_at.ip().to_string()),
+            ("port", self.clients_at.port().to_string()),
+            ("gossip-port", self.nodes_at.port().to_string()),
+            ("advertise", self.advertised.ip().to_string()),
+            ("password", if self.password.is_some() { "(set)" } else { "(none)" }.to_owned()),
+            ("max-clients", self.max_clients.to_string()),
+            ("heartbeat-ms", self.timing.beat_every.as_millis().to_string()),
+            ("election-timeout-ms", self.timing.election_timeout.as_millis().to_string()),
+            ("election-spread-ms", self.timing.election_spread.as_millis().to_string()),
+            ("lease-ms", self.timing.lease.as_millis().to_string()),
+            ("connect-timeout-ms", self.connect_timeout.as_millis().to_string()),
+            ("replication-timeout-ms", self.timing.resend_every.as_millis().to_string()),
+        ]);
+        let lines: Vec<_> =
+            lines.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        lines.join("\n")
+    }
+}
+
+fn at_least<N: Copy + PartialOrd + std::fmt::Display>(
     name: &'static str,
     value: N,
     least: N,

@@ -25,7 +25,8 @@ fn defaults_follow_the_number_of_the_node() {
 
 #[test]
 fn a_wrong_setting_is_named() {
-    let cases: [(&str, fn(&mut Flags)); 14] = [
+    type Change = fn(&mut Flags);
+    let cases: [(&str, Change); 14] = [
         ("setting replication-factor: 4 copies", |f| f.replication_factor = Some(4)),
         ("setting replication-factor: 0 copies", |f| f.replication_factor = Some(0)),
         ("setting node-num: 0 is not", |f| f.node_num = Some(0)),
