@@ -142,9 +142,9 @@ impl Stage {
 
     fn kill_under_load(&mut self, voice: &Voice) -> Result<u32, Failure> {
         let victim = self.busiest()?;
-        let ports =
+        let ports: Vec<_> =
             (1..=NODES).filter(|&node| node != victim).map(|node| self.port(node)).collect();
-        let load = Load::start(ports, 4);
+        let load = Load::start(&ports, 4);
         std::thread::sleep(BEFORE_THE_KILL);
         let mut child = self.children.remove(&victim).ok_or("the node is gone already")?;
         child.kill()?;
