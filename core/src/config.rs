@@ -206,6 +206,12 @@ pub enum Bug {
     DamagedVotes,
     /// A restarted node's epoch is the one it had before.
     LifeReused,
+    /// Nobody else is asked to try a member that does not answer.
+    NoIndirectProbe,
+    /// A suspicion never becomes a verdict.
+    SuspicionForever,
+    /// A rumour that a dead member lives, of the same incarnation, is believed.
+    DeadRevivedByRumour,
 }
 
 impl Bug {

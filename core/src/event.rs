@@ -1,6 +1,8 @@
 //! What happened, as data: for logs, metrics, traces and checkers. Nothing in the protocol depends on
 //! anyone reading it.
 
+use core::net::SocketAddr;
+
 use crate::ids::{ClientId, GroupId, Index, NodeId, Term};
 use crate::outputs::FileId;
 use crate::time::Stamp;
@@ -50,6 +52,10 @@ pub enum Event {
     Member { node: NodeId, liveness: Liveness, incarnation: u64 },
     /// A datagram of another cluster was refused.
     ForeignCluster,
+    /// A datagram that does not decode, or whose checksum is wrong, was dropped.
+    DatagramMalformed { from: SocketAddr },
+    /// Another live process bears this node's id and came later: this one no longer counts as the node.
+    DuplicateNode { node: NodeId },
 }
 
 /// Why a leader stopped leading.

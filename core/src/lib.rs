@@ -1,4 +1,4 @@
-//! The protocol of Driftless as one deterministic state machine that does no I/O.
+#![doc = include_str!("../ARCHITECTURE.md")]
 #![no_std]
 
 extern crate alloc;
@@ -15,6 +15,7 @@ pub mod placement;
 pub mod resp;
 pub mod rng;
 pub mod store;
+mod swim;
 pub mod time;
 pub mod wal;
 

@@ -1,1 +1,6 @@
-//! Tests of the whole; see the files beside `src`.
+//! What the tests of the whole share; the tests themselves stand in `tests/`.
+
+pub mod cargo;
+pub mod cluster;
+pub mod decoders;
+pub mod source;

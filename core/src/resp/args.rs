@@ -15,10 +15,24 @@ pub struct Args<'a> {
 #[derive(Debug, Default)]
 pub struct ArgsBuffer {
     ranges: Vec<(u32, u32)>,
+    /// What the ranges point into, where arguments could not stay as they arrived (quoted inline ones).
+    own: Vec<u8>,
+    /// Where the parser stopped in a command that has not arrived in full.
+    pub(super) progress: Progress,
+}
+
+/// How far the parser came in a command of which only a part has arrived.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progress {
+    /// Bytes that need not be looked at again.
+    pub(super) at: usize,
+    /// Arguments still to come.
+    pub(super) remaining: usize,
 }
 
 impl<'a> Args<'a> {
     /// How many arguments there are, the command's name included.
+    #[inline]
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
@@ -29,12 +43,14 @@ impl<'a> Args<'a> {
     }
 
     /// Argument `at`; 0 is the command's name. Panics beyond the last: arity is checked first.
+    #[inline]
     pub fn at(&self, at: usize) -> &'a [u8] {
         let (start, end) = self.ranges[at];
         &self.bytes[start as usize..end as usize]
     }
 
     /// Argument `at`, if there are so many.
+    #[inline]
     pub fn get(&self, at: usize) -> Option<&'a [u8]> {
         let &(start, end) = self.ranges.get(at)?;
         Some(&self.bytes[start as usize..end as usize])
@@ -62,18 +78,30 @@ impl<'a> Args<'a> {
 
 impl ArgsBuffer {
     /// Forgets the arguments and keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.ranges.clear();
+        self.own.clear();
+        self.progress = Progress::default();
     }
 
     /// Notes one more argument: bytes `start..end` of what the arguments will be borrowed from.
+    #[inline]
     pub fn push(&mut self, start: usize, end: usize) {
         self.ranges.push((start as u32, end as u32));
     }
 
     /// The arguments noted, within `bytes`.
+    #[inline]
     pub fn args<'a>(&'a self, bytes: &'a [u8]) -> Args<'a> {
+        let bytes = if self.own.is_empty() { bytes } else { self.own.as_slice() };
         Args { bytes, ranges: &self.ranges }
+    }
+
+    /// Appends to the bytes that the buffer owns, and returns where they end.
+    pub(super) fn own(&mut self, bytes: &[u8]) -> usize {
+        self.own.extend_from_slice(bytes);
+        self.own.len()
     }
 
     /// Reads what [`Args::put`] wrote; nothing may follow it.

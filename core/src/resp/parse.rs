@@ -1,18 +1,202 @@
 //! Commands out of the bytes of a connection: arrays of bulk strings, or inline commands.
 
+use core::fmt;
+
 use crate::resp::args::ArgsBuffer;
+use crate::resp::inline::inline;
 
-/// Why a connection cannot go on: its text is what Redis says, without the leading `-`.
+/// Arguments of one command: Redis's own limit.
+const MOST_ARGUMENTS: u64 = 1 << 20;
+
+/// Bytes of one argument: Redis's own limit (`proto-max-bulk-len`).
+const MOST_BULK: usize = 512 << 20;
+
+/// Bytes of the shortest argument there is, `$0\r\n\r\n`.
+const LEAST_BULK: usize = 6;
+
+/// Digits of a length: more than any limit has, so that no sum overflows.
+const MOST_DIGITS: usize = 10;
+
+/// What [`parse`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseError(pub &'static str);
+#[must_use]
+pub enum Parsed {
+    /// The arguments are in the buffer (possibly none: an empty line, `*0`).
+    Command {
+        /// Bytes that are done with.
+        used: usize,
+    },
+    /// Not all there yet.
+    Incomplete {
+        /// How many bytes there must be, from the front of the command, before another try can succeed.
+        at_least: usize,
+    },
+}
 
-/// Takes one command off the front of `bytes`. `Ok(None)`: not all there yet. `Ok(Some(used))`: the
-/// arguments are in `args` (possibly none, for an empty line), and `used` bytes are done with.
-/// An error is final: answer with it and hang up.
-pub fn parse(
-    _bytes: &[u8],
-    _args: &mut ArgsBuffer,
-    _most: usize,
-) -> Result<Option<usize>, ParseError> {
-    todo!()
+/// Why a connection cannot go on. Shown, it is what Redis says, without the leading `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParseError {
+    /// The count of an array is no number, or too large.
+    MultibulkLength,
+    /// The length of an argument is no number, or too large, or the command as a whole is.
+    BulkLength,
+    /// Something other than a bulk string in the array.
+    ExpectedBulk(u8),
+    /// The argument does not end where its length says.
+    BulkEnd,
+    /// An inline command without an end.
+    InlineTooBig,
+    /// An inline command with quotes that do not match.
+    Quotes,
+    /// A line of HTTP: a browser has been sent here, and what follows must not be run.
+    Http,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ERR Protocol error: ")?;
+        match self {
+            Self::MultibulkLength => formatter.write_str("invalid multibulk length"),
+            Self::BulkLength => formatter.write_str("invalid bulk length"),
+            Self::ExpectedBulk(byte) => {
+                write!(formatter, "expected '$', got '{}'", byte.escape_ascii())
+            }
+            Self::BulkEnd => formatter.write_str("bulk string not terminated by CRLF"),
+            Self::InlineTooBig => formatter.write_str("too big inline request"),
+            Self::Http => formatter.write_str("this is not an HTTP server"),
+            Self::Quotes => formatter.write_str("unbalanced quotes in request"),
+        }
+    }
+}
+
+/// Takes one command off the front of `bytes`, of at most `most` bytes; looks at all of them anew. An
+/// error is final: answer with it and hang up.
+pub fn parse(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+    args.clear();
+    parse_more(bytes, args, most)
+}
+
+/// As [`parse`], but goes on where the last call stopped if it returned [`Parsed::Incomplete`]: `args`
+/// must be the same and `bytes` must begin with the same bytes (they may have moved). However small
+/// the pieces are that a command arrives in, each byte of it is looked at once. After a command, clear
+/// `args` or use [`parse`] for the next one.
+pub fn parse_more(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+    if args.progress.remaining > 0 {
+        return bulks(bytes, args, most);
+    }
+    match bytes.first() {
+        None => Ok(Parsed::Incomplete { at_least: 1 }),
+        Some(b'*') => array(bytes, args, most),
+        Some(_) => inline(bytes, args),
+    }
+}
+
+fn array(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+    let (count, at) = match length(bytes, 1) {
+        Length::Number(count, next) => (count, next),
+        // `*-1` is a command of nothing, as `*0` is.
+        Length::Negative(next) => (0, next),
+        Length::Incomplete => return Ok(Parsed::Incomplete { at_least: bytes.len() + 1 }),
+        Length::Invalid => return Err(ParseError::MultibulkLength),
+    };
+    if count > MOST_ARGUMENTS {
+        return Err(ParseError::MultibulkLength);
+    }
+    if count == 0 {
+        return Ok(Parsed::Command { used: at });
+    }
+    args.progress.at = at;
+    args.progress.remaining = count as usize;
+    bulks(bytes, args, most)
+}
+
+fn bulks(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+    // Offsets have 32 bits.
+    let most = most.min(u32::MAX as usize);
+    let mut at = args.progress.at;
+    let mut remaining = args.progress.remaining;
+    let at_least = loop {
+        if remaining == 0 {
+            args.progress.remaining = 0;
+            return Ok(Parsed::Command { used: at });
+        }
+        // What must still come whatever the arguments are.
+        let rest = LEAST_BULK * (remaining - 1);
+        let least = at + LEAST_BULK + rest;
+        if least > most {
+            return Err(ParseError::BulkLength);
+        }
+        match bytes.get(at) {
+            Some(b'$') => {}
+            Some(&byte) => return Err(ParseError::ExpectedBulk(byte)),
+            None => break least,
+        }
+        let (start, end) = match length(bytes, at + 1) {
+            Length::Number(length, next) if length <= MOST_BULK as u64 => {
+                (next, next + length as usize)
+            }
+            Length::Incomplete => break least.max(bytes.len() + 1),
+            _ => return Err(ParseError::BulkLength),
+        };
+        if end + 2 + rest > most {
+            return Err(ParseError::BulkLength);
+        }
+        match bytes.get(end..end + 2) {
+            Some(b"\r\n") => args.push(start, end),
+            Some(_) => return Err(ParseError::BulkEnd),
+            None if bytes.get(end).is_some_and(|&byte| byte != b'\r') => {
+                return Err(ParseError::BulkEnd);
+            }
+            None => break end + 2 + rest,
+        }
+        at = end + 2;
+        remaining -= 1;
+    };
+    args.progress.at = at;
+    args.progress.remaining = remaining;
+    Ok(Parsed::Incomplete { at_least })
+}
+
+/// A number that ends in CR LF.
+pub(super) enum Length {
+    /// The number, and where to go on.
+    Number(u64, usize),
+    /// A number below zero, and where to go on.
+    Negative(usize),
+    Incomplete,
+    Invalid,
+}
+
+/// Reads a length at `start`: digits without leading zeros, then CR LF, as strictly as Redis does.
+#[inline]
+pub(super) fn length(bytes: &[u8], start: usize) -> Length {
+    let negative = bytes.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let mut at = first;
+    let mut number = 0_u64;
+    loop {
+        let Some(&byte) = bytes.get(at) else {
+            return if at - first > MOST_DIGITS { Length::Invalid } else { Length::Incomplete };
+        };
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if at - first >= MOST_DIGITS {
+            return Length::Invalid;
+        }
+        number = number * 10 + u64::from(digit);
+        at += 1;
+    }
+    let digits = at - first;
+    let leading_zero = bytes[first] == b'0' && (digits > 1 || negative);
+    if bytes[at] != b'\r' || digits == 0 || leading_zero {
+        return Length::Invalid;
+    }
+    match bytes.get(at + 1) {
+        Some(b'\n') if negative => Length::Negative(at + 2),
+        Some(b'\n') => Length::Number(number, at + 2),
+        Some(_) => Length::Invalid,
+        None => Length::Incomplete,
+    }
 }

@@ -1,0 +1,163 @@
+//! Who a client is: AUTH, HELLO, and the names it gives itself.
+
+use crate::command::connection::{Connection, Facts, VERSION, integer};
+use crate::resp::{Args, Proto, Reply};
+
+/// The one user there is.
+const USER: &[u8] = b"default";
+
+const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+const UNREADABLE: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+/// AUTH [username] password.
+pub(super) fn auth(
+    args: &Args<'_>,
+    connection: &mut Connection,
+    facts: &Facts<'_>,
+    reply: &mut Reply<'_>,
+) {
+    let (user, password) = match args.len() {
+        2 if facts.password.is_none() => {
+            return reply.error(
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            );
+        }
+        2 => (USER, args.at(1)),
+        3 => (args.at(1), args.at(2)),
+        _ => return reply.error("ERR syntax error"),
+    };
+    if admit(user, password, facts) {
+        connection.authenticated = true;
+        reply.ok();
+    } else {
+        reply.error(WRONG);
+    }
+}
+
+/// HELLO [version [AUTH username password] [SETNAME name]].
+pub(super) fn hello(
+    args: &Args<'_>,
+    connection: &mut Connection,
+    facts: &Facts<'_>,
+    reply: &mut Reply<'_>,
+) {
+    let mut proto = connection.proto;
+    if let Some(version) = args.get(1) {
+        proto = match integer(version) {
+            None => return reply.error("ERR Protocol version is not an integer or out of range"),
+            Some(2) => Proto::Resp2,
+            Some(3) => Proto::Resp3,
+            Some(_) => return reply.error("NOPROTO unsupported protocol version"),
+        };
+    }
+    let (mut login, mut name) = (None, None);
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"auth") && at + 2 < args.len() {
+            login = Some((args.at(at + 1), args.at(at + 2)));
+            at += 3;
+        } else if option.eq_ignore_ascii_case(b"setname") && at + 1 < args.len() {
+            name = Some(args.at(at + 1));
+            at += 2;
+        } else {
+            return reply.error_bytes(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
+        }
+    }
+    if name.is_some_and(|name| !readable(name)) {
+        return reply.error(UNREADABLE);
+    }
+    if let Some((user, password)) = login {
+        if !admit(user, password, facts) {
+            return reply.error(WRONG);
+        }
+        connection.authenticated = true;
+    }
+    if !connection.admitted(facts.password) {
+        return reply.error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        );
+    }
+    if let Some(name) = name {
+        connection.name = name.to_vec();
+    }
+    connection.proto = proto;
+    reply.set_proto(proto);
+    describe(connection, reply);
+}
+
+fn describe(connection: &Connection, reply: &mut Reply<'_>) {
+    reply.map(7);
+    for (key, value) in [("server", "redis"), ("version", VERSION)] {
+        reply.bulk(key.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(if connection.proto == Proto::Resp3 { 3 } else { 2 });
+    reply.bulk(b"id");
+    reply.count(connection.id);
+    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(key.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+}
+
+/// CLIENT SETNAME name.
+pub(super) fn set_name(name: &[u8], connection: &mut Connection, reply: &mut Reply<'_>) {
+    if !readable(name) {
+        return reply.error(UNREADABLE);
+    }
+    connection.name = name.to_vec();
+    reply.ok();
+}
+
+/// CLIENT SETINFO LIB-NAME|LIB-VER value.
+pub(super) fn set_info(
+    what: &[u8],
+    value: &[u8],
+    connection: &mut Connection,
+    reply: &mut Reply<'_>,
+) {
+    let (field, shown) = if what.eq_ignore_ascii_case(b"lib-name") {
+        (&mut connection.library_name, "lib-name")
+    } else if what.eq_ignore_ascii_case(b"lib-ver") {
+        (&mut connection.library_version, "lib-ver")
+    } else {
+        return reply.error_bytes(&[b"ERR Unrecognized option '", what, b"'"]);
+    };
+    if !readable(value) {
+        return reply.error_format(format_args!(
+            "ERR {shown} cannot contain spaces, newlines or special characters."
+        ));
+    }
+    *field = value.to_vec();
+    reply.ok();
+}
+
+/// Whether every byte can be shown in CLIENT LIST.
+fn readable(name: &[u8]) -> bool {
+    name.iter().all(u8::is_ascii_graphic)
+}
+
+/// Whether the password is right. Without one, the one user may come in with any.
+fn admit(user: &[u8], password: &[u8], facts: &Facts<'_>) -> bool {
+    match facts.password {
+        None => user == USER,
+        Some(secret) => same(password, secret) && user == USER,
+    }
+}
+
+/// Whether both are the same, in a time that depends only on the length of what the client sent.
+fn same(given: &[u8], secret: &[u8]) -> bool {
+    let mut difference = u8::from(given.len() != secret.len());
+    for (at, byte) in given.iter().enumerate() {
+        let wanted = secret.get(at % secret.len().max(1)).copied().unwrap_or_default();
+        difference = core::hint::black_box(difference | (byte ^ wanted));
+    }
+    difference == 0
+}

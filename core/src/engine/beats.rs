@@ -1,0 +1,274 @@
+//! Beats: one stream for a pair of nodes, whatever the number of groups. An idle group sends nothing.
+//!
+//! A beat carries a sum over the groups that its sender leads and its receiver holds. Two that differ
+//! twice in a row are put right by asking.
+
+use alloc::vec::Vec;
+
+use crate::bytes::{Malformed, Reader, put_u32, put_u64};
+use crate::engine::{Turn, find};
+use crate::event::Event;
+use crate::ids::{GroupId, Life, NodeId, Term};
+use crate::message::{self, Beat, Message};
+use crate::time::{Instant, Span};
+
+/// What is kept for the beats to and from one other node.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    node: NodeId,
+    /// Sum over the groups led here that it holds.
+    ours: u64,
+    /// Sum over the groups held here that it is believed to lead.
+    theirs: u64,
+    /// Beats in a row whose sum was another one.
+    differs: u8,
+    /// Its connection was lost: silence is believed sooner.
+    hastened: bool,
+}
+
+/// The beats of one engine.
+#[derive(Debug, Default)]
+pub(super) struct Beats {
+    streams: Vec<Stream>,
+    next: Instant,
+}
+
+impl Beats {
+    pub(super) fn new(nodes: &[NodeId]) -> Self {
+        let stream =
+            |&node| Stream { node, ours: 0, theirs: 0, differs: 0, hastened: false };
+        Self { streams: nodes.iter().map(stream).collect(), next: Instant(0) }
+    }
+
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.next = now;
+    }
+
+    fn of(&mut self, node: NodeId) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.node == node)
+    }
+}
+
+/// A number that stands for one leadership in the sums.
+fn mix(group: GroupId, term: Term) -> u64 {
+    let seed = u64::from(group.0) << 40 ^ term.0;
+    xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes())
+}
+
+impl Turn<'_> {
+    /// Sends what is due, and notices who is not heard any more.
+    pub(super) fn tick_beats(&mut self) {
+        let now = self.engine.now.mono;
+        self.notice_silence();
+        if now < self.engine.beats.next || !self.engine.begun {
+            return;
+        }
+        self.engine.beats.next = now.plus(self.engine.config.timing.beat_every);
+        let (life, stalled) = (self.engine.life, self.engine.pulse.stalled);
+        for stream in &self.engine.beats.streams {
+            let beat = Beat { life, stalled, leads: stream.ours };
+            message::send(&mut self.out.sends, stream.node.0, &Message::Beat(beat));
+        }
+    }
+
+    pub(super) fn beats_wake(&self) -> (Instant, &'static str) {
+        let engine = &*self.engine;
+        let mut wake = (engine.beats.next, "beat");
+        if !engine.begun {
+            wake = (engine.now.mono.plus(engine.config.timing.beat_every), "beat");
+        }
+        for peer in engine.pulse.peers().iter().filter(|peer| peer.alive) {
+            let at = peer.heard.unwrap_or_default().plus(self.patience(peer.node));
+            if at < wake.0 {
+                wake = (at, "silence");
+            }
+        }
+        wake
+    }
+
+    /// How long a node may be silent before it counts as gone.
+    fn patience(&self, node: NodeId) -> Span {
+        let timing = &self.engine.config.timing;
+        let streams = &self.engine.beats.streams;
+        let hastened = streams.iter().any(|stream| stream.node == node && stream.hastened);
+        if hastened {
+            Span((timing.beat_every.0 * 2).min(timing.election_timeout.0))
+        } else {
+            timing.election_timeout
+        }
+    }
+
+    /// There is reason to believe that a node is gone: its next silence is believed sooner.
+    pub(super) fn hasten(&mut self, node: NodeId) {
+        if let Some(stream) = self.engine.beats.of(node) {
+            stream.hastened = true;
+        }
+    }
+
+    fn notice_silence(&mut self) {
+        let now = self.engine.now.mono;
+        let count = self.engine.pulse.peers().len();
+        for at in 0..count {
+            let peer = self.engine.pulse.peers()[at];
+            let silence = now.since(peer.heard.unwrap_or_default());
+            if !peer.alive || silence < self.patience(peer.node) {
+                continue;
+            }
+            let node = peer.node;
+            self.engine.pulse.peer_mut(node).expect("it was just seen").alive = false;
+            self.out.events.push(Event::PeerSilent { node, silent: true });
+            self.each_group(|group, room| {
+                let lost = group.raft.leader() == Some(node);
+                if lost {
+                    group.raft.leader_lost(&mut room.io());
+                    group.sender_gone(node, room);
+                }
+                group.raft.check_quorum(&mut room.io());
+                lost || group.raft.leads()
+            });
+        }
+    }
+
+    /// Something has come from a node: it is there.
+    pub(super) fn hear(&mut self, from: NodeId) {
+        let now = self.engine.now.mono;
+        let peer = self.engine.pulse.peer_mut(from).expect("only nodes of the placement are heard");
+        peer.heard = Some(now);
+        if peer.alive {
+            return;
+        }
+        peer.alive = true;
+        self.out.events.push(Event::PeerSilent { node: from, silent: false });
+        self.each_group(|group, _| group.raft.leads());
+    }
+
+    pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat) {
+        let peer = self.engine.pulse.peer_mut(from).expect("only nodes of the placement are heard");
+        if beat.life < peer.life {
+            return;
+        }
+        let restarted = beat.life > peer.life;
+        let known_before = peer.life != Life(0);
+        let newly_stalled = beat.stalled && !peer.stalled;
+        peer.life = beat.life;
+        peer.stalled = beat.stalled;
+        if let Some(stream) = self.engine.beats.of(from) {
+            stream.hastened = false;
+        }
+        if restarted && known_before {
+            self.out.events.push(Event::PeerRestarted { node: from });
+        }
+        if restarted || newly_stalled {
+            self.leader_unfit(from, restarted);
+        }
+        self.compare_sums(from, beat.leads);
+    }
+
+    /// A node that restarted, or whose disk does not answer, leads no more as far as this one cares.
+    fn leader_unfit(&mut self, node: NodeId, restarted: bool) {
+        let now = self.engine.now.mono;
+        self.each_partition(|partition, room| {
+            if restarted {
+                partition.outbox.peer_reset(node);
+            }
+            let waiting = !partition.outbox.is_empty();
+            let Some(group) = &mut partition.group else { return waiting };
+            let lost = group.raft.leader() == Some(node);
+            if lost {
+                group.raft.leader_lost(&mut room.io());
+            }
+            if restarted {
+                group.sender_gone(node, room);
+                group.raft.peer_reset(node, now);
+            }
+            lost || waiting || (restarted && group.raft.leads())
+        });
+    }
+
+    fn compare_sums(&mut self, from: NodeId, leads: u64) {
+        let Some(stream) = self.engine.beats.of(from) else { return };
+        if stream.theirs == leads {
+            stream.differs = 0;
+            return;
+        }
+        stream.differs += 1;
+        if stream.differs >= 2 {
+            stream.differs = 0;
+            message::send(&mut self.out.sends, from.0, &Message::AskLeads);
+        }
+    }
+
+    /// A node wants to know what this one leads: told at once, and each group speaks for itself as well.
+    pub(super) fn on_ask_leads(&mut self, from: NodeId) {
+        let now = self.engine.now.mono;
+        let mut pairs = Vec::new();
+        self.each_group(|group, room| {
+            let Some(term) = group.raft.reign() else { return false };
+            if !room.placement.replicas(group.id).contains(&from) {
+                return false;
+            }
+            put_u32(&mut pairs, group.id.0);
+            put_u64(&mut pairs, term.0);
+            group.raft.peer_reset(from, now);
+            true
+        });
+        let life = self.engine.life;
+        message::send(&mut self.out.sends, from.0, &Message::Leads { life, pairs: &pairs });
+    }
+
+    /// What a node leads; whatever else it was believed to lead has no leader.
+    pub(super) fn on_leads(
+        &mut self,
+        from: NodeId,
+        life: Life,
+        pairs: &[u8],
+    ) -> Result<(), Malformed> {
+        let mut leads = Vec::new();
+        let mut reader = Reader::new(pairs);
+        while !reader.is_empty() {
+            leads.push((GroupId(reader.u32()?), Term(reader.u64()?)));
+        }
+        if self.engine.pulse.peer(from).is_none_or(|peer| peer.life != life) {
+            return Ok(());
+        }
+        leads.sort_unstable();
+        self.each_group(|group, room| {
+            let believed = (group.id, group.raft.term());
+            let wrong = group.raft.leader() == Some(from) && leads.binary_search(&believed).is_err();
+            if wrong {
+                group.raft.leader_lost(&mut room.io());
+            }
+            wrong
+        });
+        Ok(())
+    }
+
+    /// Brings the sums up to date after a group's turn.
+    pub(super) fn note_leader(&mut self, id: GroupId) {
+        let engine = &mut *self.engine;
+        let Some(partition) = find(&mut engine.partitions, &engine.config, id) else { return };
+        let Some(group) = &partition.group else { return };
+        let leader = group.raft.leader().map(|leader| (leader, group.raft.term()));
+        let before = core::mem::replace(&mut partition.known, leader);
+        if before == leader {
+            return;
+        }
+        let me = engine.config.node;
+        let replicas = engine.placement.replicas(id);
+        for stream in &mut engine.beats.streams {
+            let shares = replicas.contains(&stream.node);
+            for (known, sign) in [(before, false), (leader, true)] {
+                let Some((node, term)) = known else { continue };
+                let sum = if node == me && shares {
+                    &mut stream.ours
+                } else if node == stream.node {
+                    &mut stream.theirs
+                } else {
+                    continue;
+                };
+                let value = mix(id, term);
+                *sum = if sign { sum.wrapping_add(value) } else { sum.wrapping_sub(value) };
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What one thread of one node runs: its groups, their keys, the log they share, and the clients that
+//! knock at this thread's door. Thin: it lists what was touched and has each finish its turn once.
+
+mod beats;
+mod forward;
+mod recovery;
+mod request;
+mod turn;
+mod view;
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::config::EngineConfig;
+use crate::group::{Counts, Group, Outbox, Room};
+use crate::ids::{GroupId, Life, NodeId, Term};
+use crate::outputs::Outputs;
+use crate::placement::Placement;
+use crate::pulse::Pulse;
+use crate::raft::Role;
+use crate::rng::Chance;
+use crate::session::Sessions;
+use crate::time::{Instant, Now};
+use crate::wal::Wal;
+
+pub use recovery::Recovery;
+pub use turn::{Admission, Turn};
+pub use view::{GroupView, describe_frames};
+
+/// A set of groups, their keys, the log they share and their clients.
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    placement: Arc<Placement>,
+    life: Life,
+    /// Whether the number of this life is on disk: before, nothing that bears it may leave.
+    begun: bool,
+    /// The groups of this lane, by id divided by the number of lanes.
+    partitions: Vec<Option<Partition>>,
+    pulse: Pulse,
+    beats: beats::Beats,
+    wal: Wal,
+    sessions: Sessions,
+    chance: Chance,
+    counts: Counts,
+    /// Groups to finish at the end of the turn.
+    touched: Vec<GroupId>,
+    /// When groups want to be touched though nothing arrives; at most one moment each.
+    timers: BTreeSet<(Instant, GroupId)>,
+    now: Now,
+    /// Whether a turn was ever taken.
+    started: bool,
+    /// Since when the sync on its way has been waited for.
+    syncing_since: Option<Instant>,
+    /// The disk has failed: nothing is done any more.
+    failed: bool,
+    retiring: bool,
+    scratch: Vec<u8>,
+}
+
+/// A group of this lane, whether or not this node holds a replica of it.
+#[derive(Debug)]
+struct Partition {
+    id: GroupId,
+    group: Option<Group>,
+    outbox: Outbox,
+    listed: bool,
+    wake: Option<Instant>,
+    /// Who was known to lead when the beats' sums were last brought up to date.
+    known: Option<(NodeId, Term)>,
+}
+
+impl Engine {
+    /// Starts a turn; `out` is complete once the turn is finished. The driver clears `out` before.
+    pub fn turn<'t>(&'t mut self, now: Now, out: &'t mut Outputs) -> Turn<'t> {
+        assert!(!self.started || now.mono > self.now.mono, "time must move between turns");
+        let first = !self.started;
+        self.started = true;
+        self.now = now;
+        Turn::begin(self, out, first)
+    }
+
+    /// Which run of the process this is.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// The groups this engine holds a replica of, in order.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        let held = self.partitions.iter().flatten().filter(|partition| partition.group.is_some());
+        held.map(|partition| partition.id)
+    }
+
+    /// What was counted since the engine began.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Clients connected to this engine.
+    pub fn clients(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Bytes of log on disk.
+    pub fn log_bytes(&self) -> u64 {
+        self.wal.bytes()
+    }
+
+    /// Whether this engine leads any group.
+    pub fn leads(&self) -> bool {
+        self.replicas().any(|group| group.raft.role() == Role::Leader)
+    }
+
+    /// Panics if any invariant between turns is broken. The simulator calls it after every turn.
+    pub fn check(&self) {
+        assert!(self.touched.is_empty(), "every touched group was finished");
+        for partition in self.partitions.iter().flatten() {
+            assert!(!partition.listed, "no group is left on the list");
+            if let Some(group) = &partition.group {
+                group.check();
+            }
+        }
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Group> {
+        self.partitions.iter().flatten().filter_map(|partition| partition.group.as_ref())
+    }
+
+    fn partition(&self, id: GroupId) -> Option<&Partition> {
+        let at = id.0 / u32::from(self.config.lanes);
+        let partition = self.partitions.get(at as usize)?.as_ref()?;
+        (partition.id == id).then_some(partition)
+    }
+
+    /// Splits the engine into its groups and what surrounds them.
+    fn split<'a>(
+        &'a mut self,
+        out: &'a mut Outputs,
+    ) -> (&'a mut [Option<Partition>], Room<'a>) {
+        let room = Room {
+            now: self.now,
+            life: self.life,
+            config: &self.config,
+            placement: &self.placement,
+            pulse: &self.pulse,
+            chance: &mut self.chance,
+            wal: &mut self.wal,
+            sessions: &mut self.sessions,
+            out,
+            counts: &mut self.counts,
+            scratch: &mut self.scratch,
+        };
+        (&mut self.partitions, room)
+    }
+}
+
+/// The partition of a group of this lane.
+fn find(
+    partitions: &mut [Option<Partition>],
+    config: &EngineConfig,
+    id: GroupId,
+) -> Option<&mut Partition> {
+    let at = id.0 / u32::from(config.lanes);
+    let partition = partitions.get_mut(at as usize)?.as_mut()?;
+    (partition.id == id).then_some(partition)
+}

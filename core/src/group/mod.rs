@@ -1,0 +1,304 @@
+//! One replica of one partition: consensus, keys, and the commands that wait for either. Thin: it puts
+//! together what the machines do.
+
+mod answers;
+mod apply;
+mod image;
+mod outbox;
+mod propose;
+mod reads;
+mod room;
+mod scrub;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::bytes::{Malformed, Reader};
+use crate::config::EngineConfig;
+use crate::entry;
+use crate::event::Event;
+use crate::ids::{GroupId, Index, NodeId, Term};
+use crate::message::{Append, take_entry};
+use crate::placement::Placement;
+use crate::quorum::{Config, Configs};
+use crate::raft::{Log, Raft, Start};
+use crate::resp::Proto;
+use crate::store::Store;
+use crate::time::{Instant, Now, Span, Stamp, WallTime};
+use crate::wal::RecoveredGroup;
+
+pub(crate) use answers::Answers;
+pub(crate) use outbox::Outbox;
+pub use room::Counts;
+pub(crate) use room::{Origin, Room};
+
+use reads::WaitingRead;
+
+/// Keys fall into so many buckets by which a group remembers the last entry that may touch them.
+const BUCKETS: usize = 1024;
+
+/// One replica.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) id: GroupId,
+    pub(crate) raft: Raft,
+    pub(crate) store: Store,
+    answers: Answers,
+    applied: Index,
+    /// The largest stamp in the log, and of the entries applied.
+    stamp: Stamp,
+    applied_stamp: Stamp,
+    /// Writes accepted in this turn: they become one entry.
+    batch: propose::Batch,
+    /// Whom to answer when entries are applied, in log order.
+    waiters: VecDeque<Waiter>,
+    reads: VecDeque<WaitingRead>,
+    /// The round that this turn's reads share; 0 if none was begun.
+    turn_round: u32,
+    /// Reads go on and the lease is old: append something.
+    renew: bool,
+    /// By bucket of keys, the last entry that may touch one of them.
+    touched: Vec<Index>,
+    /// The last entry that may touch any key.
+    touched_all: Index,
+    /// The last entry of background expiry.
+    expiry: Index,
+    image: image::Images,
+    scrub: scrub::Scrub,
+    /// On the engine's list of groups to finish this turn.
+    pub(crate) listed: bool,
+    /// The moment the engine's timer for this group is set to.
+    pub(crate) wake: Option<Instant>,
+}
+
+/// Somebody who waits for an operation of an entry to be applied.
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    index: Index,
+    term: Term,
+    origin: Origin,
+    proto: Proto,
+}
+
+impl Group {
+    /// A replica with what its disk said.
+    pub(crate) fn recover(
+        id: GroupId,
+        config: &EngineConfig,
+        placement: &Placement,
+        found: RecoveredGroup,
+        now: Now,
+    ) -> Self {
+        let mut damaged = found.damaged;
+        let first = Config::of(placement.replicas(id));
+        let mut image = image::Image::empty(config.secret, first.clone());
+        let (mut index, mut term) = (Index(0), Term(0));
+        if let Some((at, at_term, chunks)) = found.image {
+            match image::Image::load(config.secret, first, &chunks) {
+                Ok(loaded) => {
+                    image = loaded;
+                    (index, term) = (at, at_term);
+                }
+                Err(Malformed) => damaged = true,
+            }
+        }
+        let mut log = Log::after(index, term);
+        let mut configs = Configs::new(index, image.config.clone());
+        let mut stamp = image.stamp;
+        for (term, at, bytes) in &found.entries {
+            if *at != log.last().next() {
+                damaged |= *at > log.last();
+                continue;
+            }
+            let Ok(entry) = entry::decode(bytes) else {
+                damaged = true;
+                break;
+            };
+            stamp = stamp.max(entry.stamp);
+            log.append(*term, 0, bytes);
+            if let Some(config) = entry::config_of(bytes) {
+                configs.append(*at, config);
+            }
+        }
+        let (me, ballot, now) = (config.node, found.ballot, now.mono);
+        let raft = Raft::new(Start { group: id, me, ballot, log, configs, damaged, now });
+        let mut group = Self::with(id, raft, image);
+        group.stamp = stamp;
+        group.touched_all = group.raft.log.last();
+        group
+    }
+
+    fn with(id: GroupId, raft: Raft, image: image::Image) -> Self {
+        Self {
+            id,
+            applied: raft.commit(),
+            raft,
+            store: image.store,
+            answers: image.answers,
+            stamp: image.stamp,
+            applied_stamp: image.stamp,
+            batch: propose::Batch::default(),
+            waiters: VecDeque::new(),
+            reads: VecDeque::new(),
+            turn_round: 0,
+            renew: false,
+            touched: alloc::vec![Index(0); BUCKETS],
+            touched_all: Index(0),
+            expiry: Index(0),
+            image: image::Images::default(),
+            scrub: scrub::Scrub::default(),
+            listed: false,
+            wake: None,
+        }
+    }
+
+    pub(crate) fn applied(&self) -> Index {
+        self.applied
+    }
+
+    pub(crate) fn applied_at(&self) -> WallTime {
+        self.applied_stamp.wall()
+    }
+
+    /// Whether this replica takes commands now.
+    pub(crate) fn accepts(&self) -> bool {
+        self.raft.leading().is_some_and(|leading| !leading.handing_over())
+    }
+
+    /// Whether it can take another command without growing beyond its limits.
+    pub(crate) fn busy(&self, config: &EngineConfig) -> bool {
+        let log = &self.raft.log;
+        let open = log.position(log.last()) - log.position(self.raft.commit());
+        open as usize + self.batch.bytes() > config.limits.uncommitted_bytes
+            || self.reads.len() >= config.limits.waiting_reads
+    }
+
+    /// Entries from a leader.
+    pub(crate) fn on_append(
+        &mut self,
+        from: NodeId,
+        append: &Append<'_>,
+        room: &mut Room<'_>,
+    ) -> Result<(), Malformed> {
+        if self.image.installing() {
+            return Ok(());
+        }
+        let stamp = newest_stamp(append)?;
+        let bound = WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
+        if stamp.wall() > bound && append.term >= self.raft.term() {
+            room.out.events.push(Event::ClockRefused { group: self.id, from, stamp });
+            self.raft.refuse(from, append, true, &mut room.io());
+            return Ok(());
+        }
+        self.raft.on_append(from, append, &mut room.io())?;
+        if append.term == self.raft.term() {
+            self.stamp = self.stamp.max(stamp);
+        }
+        Ok(())
+    }
+
+    /// The engine's timer for this group has run out.
+    pub(crate) fn tick(&mut self, room: &mut Room<'_>) {
+        self.raft.tick(&mut room.io());
+        self.expire_if_due(room);
+        self.scrub_if_due(room);
+    }
+
+    /// Ends a turn in which something happened to this group: proposes, commits, applies, answers and
+    /// sends, each once.
+    pub(crate) fn finish(&mut self, outbox: &mut Outbox, room: &mut Room<'_>) {
+        self.open_reign(room);
+        outbox.flush_into(self, room);
+        self.renew_lease(room);
+        self.propose_batch(room);
+        self.raft.advance_commit(&mut room.io());
+        self.apply(outbox, room);
+        self.serve_reads(outbox, room);
+        self.raft.acknowledge(&mut room.io());
+        self.raft.send_appends(&mut room.io());
+        self.work_on_image(room);
+        self.release_log(room.config);
+        self.turn_round = 0;
+    }
+
+    /// When something has to happen here even if nothing arrives.
+    pub(crate) fn deadline(&self, now: Now, config: &EngineConfig) -> Option<Instant> {
+        let mut at = self.raft.deadline(now.mono, config);
+        let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
+        if self.raft.leads() {
+            if let Some(deadline) = self.store.next_deadline().filter(|_| self.expiry <= self.applied) {
+                // The wall clock may jump: look again after a while whatever it says.
+                let wait = (deadline.0 + 1).saturating_sub(now.wall.0).clamp(1, 10_000);
+                sooner(now.mono.plus(Span::millis(wait)));
+            }
+            if let Some(scrub) = self.scrub.deadline(self.applied, now.mono, config) {
+                sooner(scrub);
+            }
+        }
+        if let Some(image) = self.image.deadline(now.mono, config) {
+            sooner(image);
+        }
+        at
+    }
+
+    /// Lets go of entries that nobody here needs: they are on disk, applied, and the followers that can
+    /// be reached have them, or the log has grown too long to wait for those.
+    fn release_log(&mut self, config: &EngineConfig) {
+        let done = self.applied.min(self.raft.durable()).min(self.image.hold());
+        let most = config.limits.log_bytes as u64;
+        let log = &self.raft.log;
+        let keep = if self.raft.leads() { most } else { most / 8 };
+        if log.bytes() > keep {
+            self.raft.log.release(done);
+        } else if self.raft.leads() {
+            let needed = self.raft.needed_from().min(done);
+            // A few entries more than needed spare a follower that was just replaced an image.
+            self.raft.log.release(Index(needed.0.saturating_sub(64)));
+        }
+    }
+
+    /// Panics if anything that must always hold does not.
+    pub(crate) fn check(&self) {
+        self.raft.check();
+        assert!(self.applied <= self.raft.commit(), "only what is committed is applied");
+        assert!(self.applied >= self.raft.log.before(), "what is not applied is held");
+        assert!(self.applied_stamp <= self.stamp, "the newest stamp is at least the newest applied");
+        assert!(self.batch.is_empty(), "between turns every write taken is in the log");
+    }
+}
+
+/// The largest stamp of the entries of an append; reading them all shows that they can be read.
+fn newest_stamp(append: &Append<'_>) -> Result<Stamp, Malformed> {
+    let mut reader = Reader::new(append.entries);
+    let mut stamp = Stamp(0);
+    while let Some((_, bytes)) = take_entry(&mut reader)? {
+        stamp = stamp.max(verify(bytes)?);
+    }
+    Ok(stamp)
+}
+
+/// Whether bytes from a peer may enter the log: everything in them can be read.
+fn verify(bytes: &[u8]) -> Result<Stamp, Malformed> {
+    let entry = entry::decode(bytes)?;
+    let mut reader = Reader::new(entry.body);
+    match entry.kind {
+        entry::Kind::Open | entry::Kind::Check => reader.end()?,
+        entry::Kind::Config => drop(Config::take(&mut reader)?),
+        entry::Kind::Batch => {
+            while let Some(operation) = entry::take_operation(&mut reader)? {
+                if !operation.bytes.is_empty() {
+                    crate::command::touched(operation.bytes, &mut |_| ())?;
+                }
+            }
+        }
+    }
+    Ok(entry.stamp)
+}
+
+/// Which bucket a key falls into.
+fn bucket_of(name: &[u8]) -> usize {
+    xxhash_rust::xxh3::xxh3_64(name) as usize % BUCKETS
+}
+
+/// Where a bucket's last entry is kept.
+pub(crate) type Touched = Vec<Index>;

@@ -1,0 +1,63 @@
+//! What an engine believes of the engines of other nodes: who is heard, who is not. Made of beats, read
+//! by every group: an idle group needs no timer of its own.
+
+use alloc::vec::Vec;
+
+use crate::ids::{Life, NodeId};
+use crate::time::Instant;
+
+/// One other node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    pub(crate) node: NodeId,
+    /// The run of its process that was heard last.
+    pub(crate) life: Life,
+    /// When something of it was last heard.
+    pub(crate) heard: Option<Instant>,
+    /// Heard within an election timeout.
+    pub(crate) alive: bool,
+    /// Says that its disk does not answer.
+    pub(crate) stalled: bool,
+}
+
+/// All other nodes, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    peers: Vec<Peer>,
+    /// Our own disk does not answer.
+    pub(crate) stalled: bool,
+}
+
+impl Pulse {
+    pub(crate) fn new(nodes: impl Iterator<Item = NodeId>) -> Self {
+        let silent =
+            |node| Peer { node, life: Life(0), heard: None, alive: false, stalled: false };
+        let mut peers: Vec<Peer> = nodes.map(silent).collect();
+        peers.sort_by_key(|peer| peer.node);
+        Self { peers, stalled: false }
+    }
+
+    pub(crate) fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    pub(crate) fn peer(&self, node: NodeId) -> Option<&Peer> {
+        let at = self.peers.binary_search_by_key(&node, |peer| peer.node).ok()?;
+        Some(&self.peers[at])
+    }
+
+    pub(crate) fn peer_mut(&mut self, node: NodeId) -> Option<&mut Peer> {
+        let at = self.peers.binary_search_by_key(&node, |peer| peer.node).ok()?;
+        Some(&mut self.peers[at])
+    }
+
+    /// Heard within an election timeout.
+    pub(crate) fn alive(&self, node: NodeId) -> bool {
+        self.peer(node).is_some_and(|peer| peer.alive)
+    }
+
+    /// Alive, and its disk answers: fit to lead.
+    pub(crate) fn fit(&self, node: NodeId) -> bool {
+        self.peer(node).is_some_and(|peer| peer.alive && !peer.stalled)
+    }
+}

@@ -1,0 +1,592 @@
+//! A leader: sends entries, counts acknowledgements, commits, hands over.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::config::{Bug, EngineConfig};
+use crate::event::StepDown;
+use crate::ids::{Index, Life, NodeId, Term};
+use crate::message::{self, Append, Appended, Behind, Message};
+use crate::raft::{Io, Journal, Raft, Role};
+use crate::time::{Instant, Span};
+
+/// How a leader sends to one follower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Looking for where the logs agree: one append at a time.
+    Probe,
+    /// In step: appends flow without waiting.
+    Pipeline,
+    /// Too far behind for the log held: it gets an image, from the group.
+    Image,
+}
+
+/// What a leader knows of one follower.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) node: NodeId,
+    pub(crate) state: State,
+    /// What it is known to have on disk.
+    pub(crate) matched: Index,
+    /// The next entry to send.
+    next: Index,
+    /// Its word about what it knows to be committed.
+    commit: Index,
+    commit_sent: Index,
+    /// The newest round it has confirmed, and been asked.
+    round: u32,
+    round_sent: u32,
+    /// A probe is on its way.
+    waiting: bool,
+    /// When it last got further, or was last sent to again.
+    moved_at: Instant,
+    /// The run of its process that spoke last.
+    life: Life,
+    /// It has lost promises: not counted until it holds everything up to `heal`.
+    damaged: bool,
+    heal: Index,
+    /// It refuses this leader's stamps.
+    refuses_clock: bool,
+}
+
+/// What a leader keeps.
+#[derive(Debug)]
+pub(crate) struct Leading {
+    pub(crate) progress: Vec<Progress>,
+    /// The same `matched`, for those who look from outside.
+    pub(crate) matched: Vec<(NodeId, Index)>,
+    /// The first entry of this reign has still to be proposed.
+    pub(crate) opening: bool,
+    /// The last entry of earlier reigns: what lies between the commit index and it is in doubt.
+    pub(crate) inherited: Index,
+    /// When own entries that are not committed yet were made.
+    created: VecDeque<(Index, Instant)>,
+    /// When the newest committed own entry was made: the lease counts from here.
+    lease_from: Option<Instant>,
+    /// Until then an earlier leader may still answer reads: nothing is committed before.
+    hold_until: Instant,
+    round: u32,
+    transfer: Option<Transfer>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Transfer {
+    to: NodeId,
+    until: Instant,
+    ordered: bool,
+}
+
+impl Leading {
+    pub(super) fn new(raft: &Raft, hold_until: Instant, now: Instant) -> Self {
+        let last = raft.log.last();
+        let follower = |node| Progress {
+            node,
+            state: State::Probe,
+            matched: Index(0),
+            next: last.next(),
+            commit: Index(0),
+            commit_sent: Index(0),
+            round: 0,
+            round_sent: 0,
+            waiting: false,
+            moved_at: now,
+            life: Life(0),
+            damaged: false,
+            heal: Index(0),
+            refuses_clock: false,
+        };
+        let others = raft.config().members().into_iter().filter(|node| *node != raft.me);
+        let progress: Vec<Progress> = others.map(follower).collect();
+        Self {
+            matched: progress.iter().map(|follower| (follower.node, Index(0))).collect(),
+            progress,
+            opening: true,
+            inherited: last,
+            created: VecDeque::new(),
+            lease_from: None,
+            hold_until,
+            round: 0,
+            transfer: None,
+        }
+    }
+
+    pub(super) fn deadline(
+        &self,
+        raft: &Raft,
+        now: Instant,
+        config: &EngineConfig,
+    ) -> Option<Instant> {
+        let mut at: Option<Instant> = None;
+        let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
+        let last = raft.log.last();
+        for follower in &self.progress {
+            if follower.owes(last, raft.commit) && follower.state != State::Image {
+                sooner(follower.moved_at.plus(config.timing.resend_every));
+            }
+        }
+        if self.hold_until > now {
+            sooner(self.hold_until);
+        }
+        if let Some(transfer) = &self.transfer {
+            sooner(transfer.until);
+        }
+        at
+    }
+
+    /// Whether a hand-over is under way: no new writes are taken meanwhile.
+    pub(crate) fn handing_over(&self) -> bool {
+        self.transfer.is_some()
+    }
+
+    fn of(&mut self, node: NodeId) -> Option<&mut Progress> {
+        self.progress.iter_mut().find(|follower| follower.node == node)
+    }
+}
+
+impl Progress {
+    /// Whether this follower has still something to say.
+    fn owes(&self, last: Index, commit: Index) -> bool {
+        self.matched < last || self.commit < commit || self.round < self.round_sent || self.damaged
+    }
+}
+
+impl Raft {
+    /// Appends an entry to the log of this reign; returns its index.
+    pub(crate) fn propose<J: Journal>(&mut self, bytes: &[u8], io: &mut Io<'_, J>) -> Index {
+        assert_eq!(self.role, Role::Leader, "only a leader proposes");
+        let index = self.log.last().next();
+        let record = io.journal.entry(self.group, self.term, index, bytes);
+        self.log.append(self.term, record, bytes);
+        self.note_config(index, bytes);
+        let leading = self.leading.as_mut().expect("a leader knows its followers");
+        leading.opening = false;
+        leading.created.push_back((index, io.now));
+        index
+    }
+
+    /// A follower's word about what it has on disk.
+    pub(crate) fn on_appended<J: Journal>(
+        &mut self,
+        from: NodeId,
+        appended: &Appended,
+        io: &mut Io<'_, J>,
+    ) {
+        if appended.term > self.term {
+            self.follow(appended.term, StepDown::HigherTerm, io);
+            return;
+        }
+        let stale = appended.term < self.term && !io.bug(Bug::StaleAckCounted);
+        let last = self.log.last();
+        let Some(leading) = self.leading.as_mut().filter(|_| !stale) else {
+            return;
+        };
+        let Some(at) = leading.progress.iter().position(|follower| follower.node == from) else {
+            return;
+        };
+        let follower = &mut leading.progress[at];
+        if !follower.hears(appended.life, appended.damaged, last) {
+            return;
+        }
+        follower.refuses_clock = false;
+        let before = (follower.matched, follower.commit, follower.round);
+        follower.matched = follower.matched.max(appended.matched);
+        follower.commit = follower.commit.max(appended.commit);
+        if !appended.damaged {
+            follower.round = follower.round.max(appended.round);
+        }
+        follower.next = follower.next.max(follower.matched.next());
+        if (follower.matched, follower.commit, follower.round) != before {
+            follower.moved_at = io.now;
+        }
+        follower.waiting = false;
+        if follower.state != State::Image || self.log.term(follower.matched).is_some() {
+            follower.state = State::Pipeline;
+        }
+        leading.matched[at].1 = follower.counted();
+    }
+
+    /// A follower lacks the entry before those it was sent, or refuses them.
+    pub(crate) fn on_behind<J: Journal>(
+        &mut self,
+        from: NodeId,
+        behind: &Behind,
+        io: &mut Io<'_, J>,
+    ) {
+        if behind.term > self.term {
+            self.follow(behind.term, StepDown::HigherTerm, io);
+            return;
+        }
+        if behind.term < self.term {
+            return;
+        }
+        let last = self.log.last();
+        let Some(leading) = self.leading.as_mut() else { return };
+        let Some(at) = leading.progress.iter().position(|follower| follower.node == from) else {
+            return;
+        };
+        let follower = &mut leading.progress[at];
+        if !follower.hears(behind.life, behind.damaged, last) {
+            return;
+        }
+        leading.matched[at].1 = leading.progress[at].counted();
+        let follower = &mut leading.progress[at];
+        if behind.clock {
+            follower.refuses_clock = true;
+            self.step_down_if_clock_refused(io);
+            return;
+        }
+        // Told by what was refused: a stale refusal speaks of something long since agreed on.
+        let current = match follower.state {
+            State::Probe => behind.refused == follower.next.previous(),
+            State::Pipeline => behind.refused > follower.matched,
+            State::Image => false,
+        };
+        if current {
+            follower.state = State::Probe;
+            follower.next = behind.last.next().min(follower.next).max(follower.matched.next());
+            follower.waiting = false;
+            follower.moved_at = io.now;
+        }
+    }
+
+    fn step_down_if_clock_refused<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        let Some(leading) = self.leading.as_ref() else { return };
+        let refuses = |node: NodeId| {
+            leading.progress.iter().any(|other| other.node == node && other.refuses_clock)
+        };
+        if !self.config().quorum(io.config.bug, |node| node == self.me || !refuses(node)) {
+            self.resign(StepDown::ClockRefused, io);
+        }
+    }
+
+    /// Leads no more, of its own accord, and says so.
+    pub(crate) fn resign<J: Journal>(&mut self, why: StepDown, io: &mut Io<'_, J>) {
+        assert_eq!(self.role, Role::Leader, "only a leader can resign");
+        let (group, term) = (self.group, self.term);
+        for node in self.config().members() {
+            if node != self.me {
+                message::send(io.sends, node.0, &Message::Resigned { group, term });
+            }
+        }
+        self.follow(term, why, io);
+    }
+
+    /// A leader that a majority does not hear may already have been replaced.
+    pub(crate) fn check_quorum<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        if self.role == Role::Leader
+            && !self.config().quorum(Bug::None, |node| node == self.me || io.pulse.alive(node))
+        {
+            self.follow(self.term, StepDown::NoQuorum, io);
+        }
+    }
+
+    /// Commits what a majority has on disk: entries of this term, and with them all before (Raft, section
+    /// 5.4.2), once no earlier leader can still answer reads. Returns whether anything was.
+    pub(crate) fn advance_commit<J: Journal>(&mut self, io: &mut Io<'_, J>) -> bool {
+        let Some(leading) = self.leading.as_ref() else {
+            return false;
+        };
+        if io.now < leading.hold_until {
+            return false;
+        }
+        let own = if io.bug(Bug::LeaderCountsUndurable) { self.log.last() } else { self.durable };
+        let reached = |node: NodeId| {
+            if node == self.me {
+                return own;
+            }
+            let known = leading.progress.iter().find(|follower| follower.node == node);
+            known.map_or(Index(0), Progress::counted)
+        };
+        let agreed = self.config().agreed(io.config.bug, reached);
+        let of_term = self.log.term(agreed) == Some(self.term) || io.bug(Bug::OldTermCommit);
+        if agreed <= self.commit || !of_term {
+            return false;
+        }
+        self.commit = agreed.min(self.log.last());
+        let leading = self.leading.as_mut().expect("it led a moment ago");
+        while let Some((_, at)) = leading.created.pop_front_if(|(index, _)| *index <= agreed) {
+            leading.lease_from = Some(at);
+        }
+        true
+    }
+
+    /// Whether this leader may answer reads from applied state without asking anyone.
+    pub(crate) fn lease_holds<J: Journal>(&self, io: &Io<'_, J>) -> bool {
+        let Some(leading) = self.leading.as_ref() else {
+            return false;
+        };
+        if io.bug(Bug::ReadWithoutLease) || self.config().members().len() == 1 {
+            return leading.lease_from.is_some();
+        }
+        leading.transfer.is_none() && self.lease_age(io.now).is_some_and(|age| age < io.config.timing.lease)
+    }
+
+    /// How long ago the entry was made that the lease rests on.
+    pub(crate) fn lease_age(&self, now: Instant) -> Option<Span> {
+        Some(now.since(self.leading.as_ref()?.lease_from?))
+    }
+
+    /// Begins a round: once it is confirmed, this replica still led after now.
+    pub(crate) fn begin_round(&mut self) -> u32 {
+        let leading = self.leading.as_mut().expect("only a leader asks");
+        leading.round += 1;
+        leading.round
+    }
+
+    /// The newest round that a majority has confirmed.
+    pub(crate) fn confirmed_round(&self) -> u32 {
+        let Some(leading) = self.leading.as_ref() else {
+            return 0;
+        };
+        let reached = |node: NodeId| {
+            if node == self.me {
+                return Index(u64::from(leading.round));
+            }
+            let known = leading.progress.iter().find(|follower| follower.node == node);
+            Index(known.map_or(0, |follower| u64::from(follower.round)))
+        };
+        self.config().agreed(Bug::None, reached).0 as u32
+    }
+
+    /// Sends what each follower lacks, at the end of a turn.
+    pub(crate) fn send_appends<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        let Some(mut leading) = self.leading.take() else {
+            return;
+        };
+        let round = leading.round;
+        for follower in &mut leading.progress {
+            self.send_to(follower, round, io);
+        }
+        self.hand_over_if_ready(&mut leading, io);
+        self.leading = Some(leading);
+    }
+
+    fn send_to<J: Journal>(&self, follower: &mut Progress, round: u32, io: &mut Io<'_, J>) {
+        if self.log.term(follower.next.previous()).is_none() {
+            follower.state = State::Image;
+        }
+        let last = self.log.last();
+        match follower.state {
+            State::Probe if !follower.waiting && io.pulse.alive(follower.node) => {
+                follower.waiting = true;
+                follower.moved_at = io.now;
+                self.send_append(follower, round, true, io);
+            }
+            State::Pipeline => {
+                let limit = io.config.limits.in_flight_bytes as u64;
+                let mut sent = false;
+                while follower.next <= last && self.in_flight(follower) < limit {
+                    if !sent && follower.matched.next() == follower.next {
+                        follower.moved_at = io.now;
+                    }
+                    self.send_append(follower, round, false, io);
+                    sent = true;
+                }
+                if !sent && (follower.commit_sent < self.commit || follower.round_sent < round) {
+                    self.send_empty(follower, round, io);
+                }
+            }
+            State::Probe | State::Image => {
+                if follower.round_sent < round {
+                    self.send_empty(follower, round, io);
+                }
+            }
+        }
+    }
+
+    fn in_flight(&self, follower: &Progress) -> u64 {
+        let sent = self.log.position(follower.next.previous());
+        sent - self.log.position(follower.matched.max(self.log.before())).min(sent)
+    }
+
+    fn header(&self, follower: &mut Progress, previous: Index, round: u32) -> Append<'static> {
+        let asks = round > follower.round_sent;
+        follower.round_sent = round;
+        follower.commit_sent = self.commit;
+        Append {
+            group: self.group,
+            term: self.term,
+            previous,
+            previous_term: self.log.term(previous).unwrap_or_default(),
+            commit: self.commit,
+            round,
+            reply: asks,
+            heal: follower.heal,
+            entries: &[],
+        }
+    }
+
+    fn send_append<J: Journal>(
+        &self,
+        follower: &mut Progress,
+        round: u32,
+        reply: bool,
+        io: &mut Io<'_, J>,
+    ) {
+        let previous = follower.next.previous();
+        let mut append = self.header(follower, previous, round);
+        append.reply |= reply;
+        let lane = io.sends.lane(follower.node.0);
+        let start = message::begin_append(lane, &append);
+        let most = io.config.limits.append_bytes;
+        let mut bytes = 0;
+        let mut next = follower.next;
+        while let Some((term, entry)) = self.log.entry(next).filter(|_| bytes < most.max(1)) {
+            message::push_entry(lane, term, entry);
+            bytes += entry.len();
+            next = next.next();
+        }
+        message::finish(lane, start);
+        if follower.state == State::Pipeline {
+            follower.next = next;
+        }
+    }
+
+    /// News without entries, after what the follower is known to have.
+    fn send_empty<J: Journal>(&self, follower: &mut Progress, round: u32, io: &mut Io<'_, J>) {
+        let previous = if follower.state == State::Pipeline {
+            follower.next.previous()
+        } else {
+            follower.matched
+        };
+        let append = self.header(follower, previous, round);
+        if self.log.term(previous).is_none() && previous > Index(0) {
+            return;
+        }
+        message::send(io.sends, follower.node.0, &Message::Append(append));
+    }
+
+    /// Sends again what was not acknowledged for too long, and lets hand-overs lapse.
+    pub(super) fn resend<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        let Some(leading) = self.leading.as_mut() else {
+            return;
+        };
+        if leading.transfer.is_some_and(|transfer| transfer.until <= io.now) {
+            leading.transfer = None;
+        }
+        let last = self.log.last();
+        for follower in &mut leading.progress {
+            let due = follower.moved_at.plus(io.config.timing.resend_every) <= io.now;
+            if due && follower.owes(last, self.commit) && follower.state != State::Image {
+                follower.start_over(io.now);
+            }
+        }
+    }
+
+    /// What was in flight to a node is lost: it is looked for anew where it stands.
+    pub(crate) fn peer_reset(&mut self, node: NodeId, now: Instant) {
+        if let Some(follower) = self.leading.as_mut().and_then(|leading| leading.of(node))
+            && follower.state != State::Image
+        {
+            follower.start_over(now);
+        }
+    }
+
+    /// The group has no more image to send to a node: back to the log.
+    pub(crate) fn image_over(&mut self, node: NodeId, now: Instant) {
+        if let Some(follower) = self.leading.as_mut().and_then(|leading| leading.of(node)) {
+            let last = self.log.last();
+            follower.start_over(now);
+            follower.next = last.next();
+        }
+    }
+
+    /// A follower that the log held cannot help any more.
+    pub(crate) fn wants_image(&self) -> Option<NodeId> {
+        let leading = self.leading.as_ref()?;
+        leading.progress.iter().find(|follower| follower.state == State::Image).map(|f| f.node)
+    }
+
+    /// Hands leadership to the most advanced follower that is fit; whether there is one.
+    pub(crate) fn hand_over<J: Journal>(&mut self, io: &mut Io<'_, J>) -> bool {
+        let until = io.now.plus(io.config.timing.election_timeout);
+        let config = self.configs.current();
+        let Some(leading) = self.leading.as_mut() else {
+            return false;
+        };
+        if leading.transfer.is_some() {
+            return true;
+        }
+        let fit = |follower: &&Progress| {
+            config.is_voter(follower.node)
+                && io.pulse.fit(follower.node)
+                && !follower.damaged
+                && follower.state == State::Pipeline
+        };
+        let best = leading.progress.iter().filter(fit).max_by_key(|follower| follower.matched);
+        let Some(to) = best.map(|follower| follower.node) else {
+            return false;
+        };
+        leading.transfer = Some(Transfer { to, until, ordered: false });
+        true
+    }
+
+    fn hand_over_if_ready<J: Journal>(&self, leading: &mut Leading, io: &mut Io<'_, J>) {
+        // Only a leader that has committed in its own term knows that earlier leases are over.
+        let settled = leading.lease_from.is_some() && self.commit == self.log.last();
+        let Some(transfer) = leading.transfer.filter(|transfer| settled && !transfer.ordered)
+        else {
+            return;
+        };
+        let target = leading.progress.iter().find(|follower| follower.node == transfer.to);
+        if target.is_some_and(|follower| follower.counted() == self.log.last()) {
+            leading.transfer = Some(Transfer { ordered: true, ..transfer });
+            let (group, term) = (self.group, self.term);
+            message::send(io.sends, transfer.to.0, &Message::TakeOver { group, term });
+        }
+    }
+
+    /// What all followers that can be reached have: older entries are not needed for them.
+    pub(crate) fn needed_from(&self) -> Index {
+        let Some(leading) = self.leading.as_ref() else {
+            return self.commit;
+        };
+        leading.progress.iter().map(|follower| follower.matched).min().unwrap_or(self.commit)
+    }
+
+    /// Keeps configurations that entries carry, from when they are appended.
+    pub(super) fn note_config(&mut self, index: Index, bytes: &[u8]) {
+        if let Some(config) = crate::entry::config_of(bytes) {
+            self.configs.append(index, config);
+        }
+    }
+
+    /// The term of this reign, if this replica leads.
+    pub(crate) fn reign(&self) -> Option<Term> {
+        (self.role == Role::Leader).then_some(self.term)
+    }
+}
+
+impl Progress {
+    /// What a majority may count on.
+    fn counted(&self) -> Index {
+        if self.damaged { Index(0) } else { self.matched }
+    }
+
+    /// Takes note of who speaks; false if it is a run of the process that is over.
+    fn hears(&mut self, life: Life, damaged: bool, last: Index) -> bool {
+        if life < self.life {
+            return false;
+        }
+        self.life = life;
+        if damaged && !self.damaged {
+            // What it had acknowledged, it may have lost. All of it is in this log, up to here.
+            self.damaged = true;
+            self.heal = last;
+            self.matched = Index(0);
+            self.state = State::Probe;
+            self.waiting = false;
+        } else if !damaged && self.damaged {
+            self.damaged = false;
+            self.heal = Index(0);
+        }
+        true
+    }
+
+    fn start_over(&mut self, now: Instant) {
+        self.state = State::Probe;
+        self.next = self.matched.next();
+        self.waiting = false;
+        self.moved_at = now;
+    }
+}

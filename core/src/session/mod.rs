@@ -1,0 +1,211 @@
+//! Clients: the order of their answers, whatever group answers first, and commands that were split.
+
+mod gather;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::command::Merge;
+use crate::command::connection::Connection;
+use crate::ids::ClientId;
+use crate::message::Ticket;
+use crate::outputs::Lanes;
+use crate::resp::Proto;
+use crate::session::gather::Gather;
+
+/// The clients of one engine.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    clients: Vec<Option<Client>>,
+    generation: u32,
+    count: usize,
+    /// Where answers go whose client has left.
+    lost: Vec<u8>,
+}
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) connection: Connection,
+    number: u32,
+    generation: u32,
+    /// Which of its commands the first slot belongs to.
+    first: u64,
+    /// Commands taken and not answered in full, oldest first.
+    slots: VecDeque<Slot>,
+    /// Answers that wait for earlier ones.
+    stash: Vec<u8>,
+    /// Hung up on once everything taken is answered.
+    pub(crate) closing: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// The client asked not to be answered.
+    mute: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    /// Answered; these bytes of the stash.
+    Ready(usize, usize),
+    Split(alloc::boxed::Box<Gather>),
+}
+
+impl Sessions {
+    pub(crate) fn open(&mut self, client: ClientId, connection: Connection) {
+        let at = client.0 as usize;
+        if at >= self.clients.len() {
+            self.clients.resize_with(at + 1, || None);
+        }
+        assert!(self.clients[at].is_none(), "{client:?} is open already");
+        self.generation += 1;
+        self.count += 1;
+        self.clients[at] = Some(Client {
+            connection,
+            number: client.0,
+            generation: self.generation,
+            first: 0,
+            slots: VecDeque::new(),
+            stash: Vec::new(),
+            closing: false,
+        });
+    }
+
+    pub(crate) fn close(&mut self, client: ClientId) {
+        if self.clients.get_mut(client.0 as usize).and_then(Option::take).is_some() {
+            self.count -= 1;
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn client(&self, client: ClientId) -> Option<&Client> {
+        self.clients.get(client.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn client_mut(&mut self, client: ClientId) -> Option<&mut Client> {
+        self.clients.get_mut(client.0 as usize)?.as_mut()
+    }
+
+    /// All clients, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ClientId, &Client)> {
+        let numbered = self.clients.iter().enumerate();
+        numbered.filter_map(|(at, client)| Some((ClientId(at as u32), client.as_ref()?)))
+    }
+
+    /// Takes a command into the order of answers.
+    pub(crate) fn begin(&mut self, client: ClientId, mute: bool) -> Ticket {
+        let state = self.client_mut(client).expect("only a client that is open asks");
+        let sequence = state.first + state.slots.len() as u64;
+        state.slots.push_back(Slot { mute, state: State::Waiting });
+        Ticket { client, generation: state.generation, sequence, part: 0 }
+    }
+
+    /// The command is answered in parts: which keys of the whole each part speaks of.
+    pub(crate) fn split(&mut self, ticket: Ticket, merge: Merge, parts: Vec<Vec<u16>>) {
+        let gather = Gather::new(merge, parts);
+        if let Some(slot) = self.slot(ticket) {
+            slot.state = State::Split(alloc::boxed::Box::new(gather));
+        }
+    }
+
+    /// Writes (part of) an answer; it leaves once all earlier ones of the client have.
+    pub(crate) fn answer(
+        &mut self,
+        ticket: Ticket,
+        lanes: &mut Lanes,
+        closes: &mut Vec<ClientId>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.lost.clear();
+        let current = self
+            .clients
+            .get_mut(ticket.client.0 as usize)
+            .and_then(Option::as_mut)
+            .filter(|client| client.generation == ticket.generation);
+        let Some(client) = current else {
+            write(&mut self.lost);
+            return;
+        };
+        let at = ticket.sequence.checked_sub(client.first).expect("it is answered once") as usize;
+        let slot = &mut client.slots[at];
+        if let State::Split(gather) = &mut slot.state {
+            write(gather.part(ticket.part));
+            if !gather.complete() {
+                return;
+            }
+            let State::Split(gather) = core::mem::replace(&mut slot.state, State::Waiting) else {
+                return;
+            };
+            let proto = client.connection.proto;
+            client.put(at, lanes, &mut self.lost, |out| gather.merge(proto, out));
+        } else {
+            client.put(at, lanes, &mut self.lost, write);
+        }
+        if client.closing && client.slots.is_empty() {
+            closes.push(ticket.client);
+        }
+    }
+
+    fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        let client = self.client_mut(ticket.client)?;
+        if client.generation != ticket.generation {
+            return None;
+        }
+        let at = ticket.sequence.checked_sub(client.first)? as usize;
+        client.slots.get_mut(at)
+    }
+}
+
+impl Client {
+    /// Commands taken and not answered in full.
+    pub(crate) fn pending(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Answers slot `at`: into the lane if it is its turn, into the stash otherwise.
+    fn put(
+        &mut self,
+        at: usize,
+        lanes: &mut Lanes,
+        lost: &mut Vec<u8>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let number = self.number;
+        if self.slots[at].mute {
+            write(lost);
+            self.slots[at].state = State::Ready(0, 0);
+        } else if at == 0 {
+            write(lanes.lane(number));
+            self.slots[0].state = State::Ready(0, 0);
+        } else {
+            let start = self.stash.len();
+            write(&mut self.stash);
+            self.slots[at].state = State::Ready(start, self.stash.len());
+        }
+        while let Some(State::Ready(start, end)) = self.slots.front().map(|slot| &slot.state) {
+            if start < end {
+                lanes.lane(number).extend_from_slice(&self.stash[*start..*end]);
+            }
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        if self.slots.iter().all(|slot| !matches!(slot.state, State::Ready(..))) {
+            self.stash.clear();
+        }
+    }
+}
+
+/// Which protocol a client speaks, or the older one if it has left.
+pub(crate) fn proto_of(sessions: &Sessions, client: ClientId) -> Proto {
+    sessions.client(client).map_or(Proto::Resp2, |client| client.connection.proto)
+}

@@ -1,0 +1,94 @@
+//! The addresses a node knocks at to find its cluster. Nodes may start in any order, so it knocks
+//! until it has heard of a live member behind each, often while it is alone, seldom after.
+
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use super::view::View;
+use crate::event::Liveness;
+use crate::ids::NodeId;
+use crate::rng::Chance;
+use crate::time::{Instant, Span};
+
+/// Most seeds that are used.
+const SEEDS_MAX: usize = 64;
+
+/// Most seeds knocked at at once.
+const KNOCKS_MAX: usize = 3;
+
+/// The seeds and who was found behind them.
+#[derive(Debug)]
+pub(crate) struct Seeds {
+    seeds: Vec<Seed>,
+    next_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Seed {
+    address: SocketAddr,
+    /// Who answered from there last; it may call itself by another address.
+    node: Option<NodeId>,
+}
+
+impl Seeds {
+    pub(crate) fn new(addresses: &[SocketAddr], own: SocketAddr) -> Self {
+        let mut seeds: Vec<Seed> = Vec::new();
+        for &address in addresses {
+            if address != own && seeds.iter().all(|seed| seed.address != address) {
+                seeds.push(Seed { address, node: None });
+            }
+        }
+        seeds.truncate(SEEDS_MAX);
+        let next_at = (!seeds.is_empty()).then_some(Instant(0));
+        Self { seeds, next_at }
+    }
+
+    /// Something came from `from`, sent by `node`.
+    pub(crate) fn heard(&mut self, from: SocketAddr, node: NodeId) {
+        for seed in self.seeds.iter_mut().filter(|seed| seed.address == from) {
+            seed.node = Some(node);
+        }
+    }
+
+    /// Where to knock now.
+    pub(crate) fn due(
+        &mut self,
+        now: Instant,
+        view: &View,
+        every: Span,
+        chance: &mut Chance,
+    ) -> Vec<SocketAddr> {
+        if self.next_at.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let alone = view.live() <= 1;
+        self.next_at = Some(now.plus(if alone { every } else { Span(every.0 * 4) }));
+        let unmet = self.seeds.iter().filter(|seed| !seed.is_met(view)).map(|seed| seed.address);
+        let mut unmet: Vec<SocketAddr> = unmet.collect();
+        let most = if alone { KNOCKS_MAX } else { 1 };
+        while unmet.len() > most {
+            let dropped = chance.up_to(unmet.len() as u64 - 1);
+            unmet.swap_remove(dropped as usize);
+        }
+        unmet
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.next_at = None;
+    }
+
+    pub(crate) fn wake_at(&self) -> Option<(Instant, &'static str)> {
+        self.next_at.map(|at| (at, "seeds"))
+    }
+}
+
+impl Seed {
+    /// Whether a member is known there. One that left on purpose is not looked for.
+    fn is_met(&self, view: &View) -> bool {
+        let found = match self.node {
+            Some(node) => view.member(node),
+            None => view.members().find(|member| member.address == self.address),
+        };
+        found.is_some_and(|member| member.liveness != Liveness::Dead)
+    }
+}

@@ -1,0 +1,421 @@
+//! Reads the log back after a crash, and tells a torn tail from damage.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::group::GroupLog;
+use super::image;
+use super::record::{Header, Hole, ImageName, Place, Tail};
+use super::scan::{Item, Said, Scanned};
+use super::writer::Wal;
+use super::{Identity, Recovered, RecoveredGroup, WalError};
+use crate::config::Bug;
+use crate::event::Event;
+use crate::ids::{GroupId, Index, Life, NodeId, Term};
+use crate::outputs::{DiskBatch, DiskOp, FileId};
+
+/// Turns files back into what they say. Fed with whole files, in the order it asks for them.
+#[derive(Debug)]
+pub struct WalRecovery {
+    identity: Identity,
+    segment_bytes: u64,
+    bug: Bug,
+    /// Segments on disk and their sizes, oldest first.
+    segments: Vec<(u64, u64)>,
+    snapshots: BTreeSet<(GroupId, Index)>,
+    /// How many segments have been fed.
+    fed: usize,
+    /// Images to read, last first. Filled when all segments have been fed.
+    images: Vec<(GroupId, ImageName)>,
+    /// Segments whose end is not known yet, oldest first.
+    unsettled: Vec<Scanned>,
+    /// Segments that count, oldest first.
+    settled: Vec<u64>,
+    found_holes: Vec<Hole>,
+    groups: BTreeMap<GroupId, Replayed>,
+    /// From the last header, and the records after it.
+    known: Known,
+    tail: Tail,
+    events: Vec<Event>,
+}
+
+/// What the last header says, and what the records after it add.
+#[derive(Debug, Default)]
+struct Known {
+    holes: Vec<Hole>,
+    oldest: u64,
+    damaged: bool,
+    life: Life,
+}
+
+/// What the records of a group come to.
+#[derive(Debug)]
+struct Replayed {
+    damaged: bool,
+    ballot: (Term, Option<NodeId>),
+    image: Option<ImageName>,
+    chunks: Option<Vec<Vec<u8>>>,
+    void: Place,
+    entries: BTreeMap<Index, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    term: Term,
+    previous: Term,
+    place: Place,
+    bytes: Vec<u8>,
+}
+
+impl WalRecovery {
+    /// Given what the directory holds (names and sizes in bytes), decides what to read.
+    pub fn new(
+        identity: Identity,
+        segment_bytes: u64,
+        listing: &[(FileId, u64)],
+        bug: Bug,
+    ) -> Self {
+        let mut segments = Vec::new();
+        let mut snapshots = BTreeSet::new();
+        for &(file, size) in listing {
+            match file {
+                FileId::Segment(number) => segments.push((number, size)),
+                FileId::Snapshot { group, index } => {
+                    snapshots.insert((group, index));
+                }
+            }
+        }
+        segments.sort_unstable();
+        Self {
+            identity,
+            segment_bytes,
+            bug,
+            segments,
+            snapshots,
+            fed: 0,
+            images: Vec::new(),
+            unsettled: Vec::new(),
+            settled: Vec::new(),
+            found_holes: Vec::new(),
+            groups: BTreeMap::new(),
+            known: Known::default(),
+            tail: Tail::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// The next file to feed, if any.
+    pub fn wants(&self) -> Option<FileId> {
+        if let Some(&(number, _)) = self.segments.get(self.fed) {
+            return Some(FileId::Segment(number));
+        }
+        let &(group, image) = self.images.last()?;
+        Some(FileId::Snapshot { group, index: image.index })
+    }
+
+    /// The whole content of the file asked for; `None` if it cannot be read.
+    pub fn feed(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
+        if self.fed < self.segments.len() {
+            self.feed_segment(bytes)?;
+            if self.fed == self.segments.len() {
+                self.settle_last();
+                self.choose_images();
+            }
+            return Ok(());
+        }
+        let (group, image) = self.images.pop().expect("only what is wanted is fed");
+        let read = bytes.map_or(Err(0), |file| image::read(group, &image, file));
+        match read {
+            Ok(chunks) => self.group(group).chunks = Some(chunks),
+            Err(offset) => {
+                let file = FileId::Snapshot { group, index: image.index };
+                self.events.push(Event::Damaged { file, offset });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the files say, and the log to go on with: always in a new segment. `disk` gets the removal of files
+    /// that nothing refers to. All that is said here is durable only once [`super::Durable::Begun`] is told.
+    pub fn finish(mut self, disk: &mut DiskBatch) -> (Recovered, Wal) {
+        assert!(self.wants().is_none(), "everything that is wanted is fed first");
+        let fresh = self.judge_holes();
+        self.remove_orphans(disk);
+        let number = self.next_number();
+        let mut wal = Wal::empty(self.identity, self.segment_bytes, self.bug);
+        wal.damaged = self.known.damaged || fresh;
+        let mut recovered =
+            Recovered { groups: BTreeMap::new(), events: self.events, damaged: wal.damaged };
+        for (group, mut replayed) in self.groups {
+            replayed.damaged |= fresh;
+            replayed.drop_if_no_image(Place { segment: number, offset: 0 });
+            replayed.entries.retain(|_, entry| entry.place.segment >= self.known.oldest);
+            let (log, said) = replayed.resume();
+            wal.groups.insert(group, log);
+            recovered.groups.insert(group, said);
+        }
+        let oldest = self.known.oldest;
+        for &(segment, size) in &self.segments {
+            if segment >= oldest && self.settled.contains(&segment) {
+                wal.segments.push_back((segment, size));
+                wal.bytes += size;
+            } else {
+                wal.leftovers.push(FileId::Segment(segment));
+            }
+        }
+        wal.holes = self.found_holes;
+        wal.oldest = oldest;
+        let last = wal.segments.back().map(|last| last.0);
+        if last == Some(self.tail.segment) && self.tail.end > 0 {
+            // It was read from a cache, perhaps: only a sync makes it durable.
+            wal.unsynced = Some((self.tail.segment, self.tail.end));
+        }
+        let reused = Bug::LifeReused.active(self.bug) && self.known.life > Life(0);
+        let life = if reused { self.known.life } else { Life(number) };
+        wal.begin_life(number, life, self.tail);
+        wal.retire_due = true;
+        (recovered, wal)
+    }
+
+    fn feed_segment(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
+        let (number, size) = self.segments[self.fed];
+        self.fed += 1;
+        let bound = !Bug::ChecksumNotChained.active(self.bug);
+        let scanned = match bytes {
+            Some(bytes) => Scanned::new(number, bytes, bound)?,
+            None if size == 0 => Scanned::new(number, &[], bound)?,
+            None => Scanned::unreadable(number),
+        };
+        if let Some(header) = &scanned.header {
+            if header.identity != self.identity {
+                return Err(WalError::Foreign(header.identity));
+            }
+            self.settle_before(header.previous);
+        }
+        self.unsettled.push(scanned);
+        Ok(())
+    }
+
+    /// The next header says where the log ended before it.
+    fn settle_before(&mut self, previous: Tail) {
+        let mut met = previous.segment == 0 || self.fed == 1;
+        for scanned in core::mem::take(&mut self.unsettled) {
+            if scanned.number > previous.segment {
+                // It was not known to hold anything when the next one was begun.
+                continue;
+            }
+            if scanned.number == previous.segment {
+                met = true;
+                if self.chain_matters(previous)
+                    && scanned.tail(previous.end).chain != previous.chain
+                {
+                    let (segment, to) = (previous.segment, previous.end);
+                    self.found_holes.push(Hole { segment, from: to - to.min(1), to });
+                }
+                self.settle(scanned, previous.end);
+            } else {
+                let end = scanned.end(false).0;
+                self.settle(scanned, end);
+            }
+        }
+        if !met && !Bug::DamageIsTorn.active(self.bug) {
+            self.found_holes.push(Hole { segment: previous.segment, from: 0, to: u64::MAX });
+        }
+    }
+
+    /// Whether the next header knows which record was the last of this segment.
+    fn chain_matters(&self, previous: Tail) -> bool {
+        let planted = [Bug::DamageIsTorn, Bug::ChecksumNotChained];
+        previous.chain != 0 && !planted.iter().any(|bug| bug.active(self.bug))
+    }
+
+    /// No further header says where the log ends.
+    fn settle_last(&mut self) {
+        while self.unsettled.last().is_some_and(|last| !last.may_count()) {
+            let last = self.unsettled.pop().expect("it was just looked at");
+            self.events.push(Event::TornTail { file: FileId::Segment(last.number), offset: 0 });
+        }
+        let always_torn = Bug::DamageIsTorn.active(self.bug);
+        for scanned in core::mem::take(&mut self.unsettled) {
+            let (end, torn) = scanned.end(always_torn);
+            if torn {
+                let file = FileId::Segment(scanned.number);
+                self.events.push(Event::TornTail { file, offset: end });
+            }
+            self.settle(scanned, end);
+        }
+    }
+
+    /// Takes in what a segment says before `end`.
+    fn settle(&mut self, scanned: Scanned, end: u64) {
+        self.tail = scanned.tail(end);
+        self.settled.push(scanned.number);
+        let always_torn = Bug::DamageIsTorn.active(self.bug);
+        if !always_torn {
+            self.found_holes.extend(scanned.holes(end));
+        }
+        for item in scanned.items {
+            match item {
+                Item::Found { from, end: to, said, .. } if to <= end => {
+                    self.apply(Place { segment: scanned.number, offset: from }, said);
+                }
+                Item::Hole { .. } if always_torn => return,
+                Item::Found { .. } | Item::Hole { .. } => {}
+            }
+        }
+    }
+
+    fn apply(&mut self, place: Place, said: Said) {
+        match said {
+            Said::Header(header) => self.apply_header(header),
+            Said::Group(state) => {
+                let replayed = self.group(state.group);
+                replayed.damaged = state.damaged;
+                replayed.ballot = (state.term, state.vote);
+                replayed.image = state.image;
+                replayed.void(state.void);
+            }
+            Said::Entry { group, term, index, previous, bytes } => {
+                let entries = &mut self.group(group).entries;
+                if entries.last_key_value().is_some_and(|(&last, _)| last >= index) {
+                    entries.split_off(&index);
+                }
+                entries.insert(index, Entry { term, previous, place, bytes });
+            }
+            Said::Ballot { group, term, vote } => self.group(group).ballot = (term, vote),
+            Said::Image { group, void, image } => {
+                let replayed = self.group(group);
+                replayed.image = Some(image);
+                replayed.void(void);
+            }
+            Said::Repaired(group) => self.group(group).damaged = false,
+            Said::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
+            Said::Nothing => {}
+        }
+    }
+
+    fn apply_header(&mut self, header: Header) {
+        self.known.holes = header.holes;
+        self.known.oldest = self.known.oldest.max(header.oldest);
+        self.known.damaged = header.damaged;
+        self.known.life = header.life;
+    }
+
+    fn group(&mut self, group: GroupId) -> &mut Replayed {
+        let damaged = self.known.damaged;
+        self.groups.entry(group).or_insert_with(|| Replayed::new(damaged))
+    }
+
+    fn choose_images(&mut self) {
+        for (&group, replayed) in self.groups.iter().rev() {
+            if let Some(image) = replayed.image
+                && self.snapshots.contains(&(group, image.index))
+            {
+                self.images.push((group, image));
+            }
+        }
+    }
+
+    /// Whether there are holes that were not known before; forgets those that do not matter any more.
+    fn judge_holes(&mut self) -> bool {
+        let oldest = self.known.oldest;
+        let there = |number| self.segments.iter().any(|segment| segment.0 == number);
+        if oldest > 0 && !there(oldest) {
+            self.found_holes.push(Hole { segment: oldest, from: 0, to: u64::MAX });
+        }
+        self.found_holes.retain(|hole| hole.segment >= oldest);
+        let known = &self.known.holes;
+        let is_new = |hole: &&Hole| !known.iter().any(|known| known.covers(hole));
+        let fresh: Vec<Hole> = self.found_holes.iter().filter(is_new).copied().collect();
+        for hole in &fresh {
+            let file = FileId::Segment(hole.segment);
+            self.events.push(Event::Damaged { file, offset: hole.from });
+        }
+        // Images are there only behind a log that names them.
+        let no_log = self.settled.is_empty() && !self.snapshots.is_empty();
+        if no_log && let Some(&(group, index)) = self.snapshots.first() {
+            let file = FileId::Snapshot { group, index };
+            self.events.push(Event::Damaged { file, offset: 0 });
+        }
+        !fresh.is_empty() || no_log
+    }
+
+    /// Images that no record names. One that is named and unreadable stays, for those who can read better.
+    fn remove_orphans(&self, disk: &mut DiskBatch) {
+        for &(group, index) in &self.snapshots {
+            let named = self.groups.get(&group).and_then(|replayed| replayed.image);
+            if named.is_none_or(|image| image.index != index) {
+                disk.ops.push(DiskOp::Remove { file: FileId::Snapshot { group, index } });
+            }
+        }
+    }
+
+    fn next_number(&self) -> u64 {
+        let listed = self.segments.last().map_or(0, |segment| segment.0);
+        listed.max(self.known.oldest).max(self.known.life.0) + 1
+    }
+}
+
+impl Replayed {
+    fn new(damaged: bool) -> Self {
+        Self {
+            damaged,
+            ballot: (Term(0), None),
+            image: None,
+            chunks: None,
+            void: Place::default(),
+            entries: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets entries that are void or that the image holds.
+    fn void(&mut self, void: Place) {
+        if self.void != void {
+            self.void = void;
+            self.entries.retain(|_, entry| entry.place >= void);
+        }
+        let image = self.image.map_or(Index(0), |image| image.index);
+        if self.entries.first_key_value().is_some_and(|(&first, _)| first <= image) {
+            self.entries = self.entries.split_off(&image.next());
+        }
+    }
+
+    /// Without the image that the log names, the group has nothing that makes sense.
+    fn drop_if_no_image(&mut self, now: Place) {
+        if self.image.is_some() && self.chunks.is_none() {
+            self.image = None;
+            self.damaged = true;
+            self.void = now;
+            self.entries.clear();
+        }
+    }
+
+    /// The part without a gap, for the group and for the writer.
+    fn resume(self) -> (GroupLog, RecoveredGroup) {
+        let mut log = GroupLog::new(self.damaged);
+        log.ballot = self.ballot;
+        log.void = self.void;
+        let (mut last, mut last_term) = (Index(0), Term(0));
+        if let Some(image) = self.image {
+            (last, last_term) = (image.index, image.term);
+            log.restart(image.index, image.term);
+        }
+        let mut entries = Vec::new();
+        for (index, entry) in self.entries {
+            if index <= last {
+                continue;
+            }
+            if index != last.next() || entry.previous != last_term {
+                break;
+            }
+            log.append(entry.place.segment, entry.term, index);
+            (last, last_term) = (index, entry.term);
+            entries.push((entry.term, index, entry.bytes));
+        }
+        (log.named, log.durable) = (self.image, self.image);
+        let image = self.image.zip(self.chunks);
+        let image = image.map(|(image, chunks)| (image.index, image.term, chunks));
+        let said = RecoveredGroup { ballot: self.ballot, image, entries, damaged: self.damaged };
+        (log, said)
+    }
+}

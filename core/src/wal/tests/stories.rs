@@ -1,0 +1,385 @@
+//! What happens in the cases that a reader would ask about, one by one.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Bench, Disk, IDENTITY};
+use crate::config::Bug;
+use crate::event::Event;
+use crate::ids::{GroupId, Index, Life, NodeId, Term};
+use crate::outputs::{DiskBatch, FileId};
+use crate::rng::{Chance, Seed};
+use crate::wal::{Durable, Identity, WalError, WalRecovery};
+
+const LARGE: u64 = 1 << 20;
+
+fn bench() -> Bench {
+    Bench::start(Disk::default(), LARGE, Bug::None)
+}
+
+#[test]
+fn what_is_told_durable_is_there_after_a_power_cut() {
+    let mut bench = bench();
+    bench.entry(1, 1, 1, b"one");
+    bench.wal.ballot(GroupId(2), Term(7), Some(NodeId(3)));
+    bench.entry(1, 1, 2, b"two");
+    let told = bench.settle();
+    let expected = vec![
+        Durable::Begun,
+        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(1) },
+        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(2) },
+        Durable::Ballot { group: GroupId(2), term: Term(7), vote: Some(NodeId(3)) },
+    ];
+    let merged: Vec<_> = expected.iter().filter(|told| **told != expected[1]).copied().collect();
+    assert!(told == expected || told == merged, "{told:?}");
+    bench.disk.lose_unsynced();
+    bench.restart();
+    let first = &bench.recovered.groups[&GroupId(1)];
+    assert_eq!(
+        first.entries,
+        [(Term(1), Index(1), b"one".to_vec()), (Term(1), Index(2), b"two".to_vec())]
+    );
+    assert_eq!(bench.recovered.groups[&GroupId(2)].ballot, (Term(7), Some(NodeId(3))));
+    assert!(!bench.recovered.damaged);
+}
+
+#[test]
+fn contiguous_entries_of_one_turn_are_told_together() {
+    let mut bench = bench();
+    bench.settle();
+    for index in 1..=5 {
+        bench.entry(1, 1, index, b"x");
+    }
+    let told = bench.settle();
+    assert_eq!(told, [Durable::Entry { group: GroupId(1), term: Term(1), index: Index(5) }]);
+}
+
+#[test]
+fn a_later_entry_voids_what_was_at_its_index_and_beyond() {
+    let mut bench = bench();
+    for index in 1..=5 {
+        bench.entry(1, 1, index, b"old");
+    }
+    bench.settle();
+    bench.entry(1, 2, 3, b"new");
+    bench.settle();
+    for _ in 0..3 {
+        bench.disk.lose_unsynced();
+        bench.restart();
+        bench.settle();
+        assert_eq!(bench.indexes(1), [1, 2, 3]);
+        assert_eq!(bench.recovered.groups[&GroupId(1)].entries[2].2, b"new");
+    }
+}
+
+#[test]
+fn each_life_has_a_larger_number() {
+    let mut bench = bench();
+    let mut lives = vec![bench.wal.life()];
+    for _ in 0..4 {
+        bench.settle();
+        bench.disk.lose_unsynced();
+        bench.restart();
+        lives.push(bench.wal.life());
+    }
+    assert_eq!(lives[0], Life(1));
+    assert!(lives.is_sorted_by(|a, b| a < b), "{lives:?}");
+}
+
+#[test]
+fn an_image_lets_old_segments_go() {
+    let mut bench = Bench::start(Disk::default(), 256, Bug::None);
+    for index in 1..=40 {
+        bench.entry(1, 1, index, &[7; 100]);
+        bench.settle();
+    }
+    assert!(bench.disk.listing().len() > 3);
+    assert_eq!(bench.wal.wants_image(1000), Some(GroupId(1)));
+    bench.image(1, 40, 1, b"state", false);
+    let told = bench.settle();
+    assert_eq!(told, [Durable::Image { group: GroupId(1), index: Index(40), term: Term(1) }]);
+    assert_eq!(bench.wal.wants_image(1000), None);
+    bench.entry(1, 1, 41, b"more");
+    bench.settle();
+    assert!(bench.disk.listing().len() <= 3, "{:?}", bench.disk.listing());
+    bench.disk.lose_unsynced();
+    bench.restart();
+    let said = &bench.recovered.groups[&GroupId(1)];
+    assert_eq!(said.image, Some((Index(40), Term(1), vec![b"state".to_vec()])));
+    assert_eq!(bench.indexes(1), [41]);
+    assert!(!bench.recovered.damaged);
+}
+
+#[test]
+fn entries_behind_an_installed_image_are_told_only_after_it() {
+    let mut bench = bench();
+    bench.entry(1, 1, 1, b"old");
+    bench.settle();
+    bench.image(1, 100, 3, b"state", true);
+    bench.entry(1, 3, 101, b"new");
+    let told = bench.settle();
+    let group = GroupId(1);
+    assert_eq!(
+        told,
+        [
+            Durable::Image { group, index: Index(100), term: Term(3) },
+            Durable::Entry { group, term: Term(3), index: Index(101) },
+        ]
+    );
+    bench.disk.lose_unsynced();
+    bench.restart();
+    assert_eq!(bench.indexes(1), [101]);
+}
+
+#[test]
+fn an_image_replaces_the_one_before() {
+    let mut bench = bench();
+    bench.image(1, 10, 1, b"ten", true);
+    bench.settle();
+    bench.image(1, 20, 1, b"twenty", true);
+    bench.settle();
+    let is_image = |(file, _): &(FileId, u64)| matches!(file, FileId::Snapshot { .. });
+    assert_eq!(bench.disk.listing().iter().filter(|file| is_image(file)).count(), 1);
+    bench.wal.begin_image(GroupId(1), Index(30), Term(1), &mut bench.batch);
+    bench.wal.image_chunk(GroupId(1), b"half", &mut bench.batch);
+    bench.flush();
+    bench.wal.abort_image(GroupId(1), &mut bench.batch);
+    bench.flush();
+    assert_eq!(bench.disk.listing().iter().filter(|file| is_image(file)).count(), 1);
+    bench.restart();
+    let said = &bench.recovered.groups[&GroupId(1)];
+    assert_eq!(said.image, Some((Index(20), Term(1), vec![b"twenty".to_vec()])));
+}
+
+#[test]
+fn an_image_without_a_record_is_removed() {
+    let mut bench = bench();
+    bench.wal.begin_image(GroupId(1), Index(30), Term(1), &mut bench.batch);
+    bench.wal.image_chunk(GroupId(1), b"half", &mut bench.batch);
+    bench.settle();
+    bench.disk.crash();
+    bench.restart();
+    assert!(!bench.recovered.groups.contains_key(&GroupId(1)));
+    assert!(bench.disk.listing().iter().all(|file| matches!(file.0, FileId::Segment(_))));
+}
+
+#[test]
+fn an_unreadable_image_damages_its_group_only_until_repaired() {
+    let mut bench = bench();
+    bench.entry(2, 1, 1, b"other");
+    bench.image(1, 10, 1, b"ten", true);
+    bench.entry(1, 1, 11, b"eleven");
+    bench.settle();
+    bench.disk.rot(FileId::Snapshot { group: GroupId(1), index: Index(10) }, 9, b"?");
+    for _ in 0..2 {
+        bench.restart();
+        bench.settle();
+        assert!(bench.is_damaged(1) && !bench.is_damaged(2));
+        assert_eq!(bench.recovered.groups[&GroupId(1)].image, None);
+        assert!(bench.indexes(1).is_empty());
+    }
+    bench.image(1, 10, 1, b"TEN", true);
+    bench.wal.repaired(GroupId(1));
+    let told = bench.settle();
+    assert!(told.contains(&Durable::Repaired { group: GroupId(1) }));
+    bench.restart();
+    assert!(!bench.is_damaged(1));
+    let image = bench.recovered.groups[&GroupId(1)].image.clone();
+    assert_eq!(image, Some((Index(10), Term(1), vec![b"TEN".to_vec()])));
+}
+
+/// Three synced turns, and a mark after them.
+fn three_turns() -> (Bench, [u64; 3]) {
+    let mut bench = bench();
+    bench.settle();
+    let mut starts = [0; 3];
+    for index in 1..=3 {
+        starts[index - 1] = bench.wal.written;
+        bench.entry(1, 1, index as u64, &[index as u8; 600]);
+        bench.settle();
+    }
+    (bench, starts)
+}
+
+#[test]
+fn a_bad_record_that_was_synced_is_damage_until_repaired() {
+    let (mut bench, starts) = three_turns();
+    bench.disk.rot(FileId::Segment(1), starts[1] + 100, b"rot");
+    bench.restart();
+    assert!(bench.is_damaged(1) && bench.is_damaged(77));
+    assert!(bench.recovered.events.iter().any(|event| matches!(event, Event::Damaged { .. })));
+    assert_eq!(bench.indexes(1), [1]);
+    bench.settle();
+    // The hole is known now, but nobody has made up for it.
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    assert_eq!(bench.recovered.events, []);
+    bench.entry(1, 2, 2, b"from the leader");
+    bench.wal.repaired(GroupId(1));
+    bench.settle();
+    bench.restart();
+    assert!(!bench.is_damaged(1) && bench.is_damaged(77));
+    assert_eq!(bench.indexes(1), [1, 2]);
+    // A second hole, in a place older than the repair, is a new reason.
+    bench.settle();
+    bench.disk.rot(FileId::Segment(1), starts[0] + 100, b"rot");
+    bench.restart();
+    assert!(bench.is_damaged(1));
+}
+
+#[test]
+fn a_bad_record_that_was_never_known_synced_is_a_torn_tail() {
+    let (mut bench, _) = three_turns();
+    let start = bench.wal.written;
+    bench.entry(1, 1, 4, &[4; 600]);
+    bench.flush();
+    bench.disk.rot(FileId::Segment(1), start + 100, b"torn");
+    bench.disk.crash();
+    bench.restart();
+    assert!(!bench.recovered.damaged);
+    assert_eq!(bench.indexes(1), [1, 2, 3]);
+    let is_torn = |event: &Event| matches!(event, Event::TornTail { .. });
+    assert!(bench.recovered.events.iter().any(is_torn), "{:?}", bench.recovered.events);
+    // What lies beyond is not looked at any more.
+    bench.settle();
+    bench.restart();
+    assert_eq!(bench.recovered.events, []);
+}
+
+#[test]
+fn a_lost_or_unreadable_segment_is_damage() {
+    for lose in [false, true] {
+        for victim in [0, 1, 2] {
+            let mut bench = Bench::start(Disk::default(), 256, Bug::None);
+            bench.wal.ballot(GroupId(1), Term(5), None);
+            for index in 1..=12 {
+                bench.entry(1, 1, index, &[7; 100]);
+                bench.settle();
+            }
+            let file = bench.disk.listing()[victim].0;
+            if lose {
+                bench.disk.lose_file(file);
+            } else {
+                bench.disk.break_file(file);
+            }
+            for _ in 0..2 {
+                bench.restart();
+                bench.settle();
+                assert!(bench.is_damaged(1), "{file:?}");
+                assert_eq!(bench.recovered.groups[&GroupId(1)].ballot.0, Term(5));
+            }
+            bench.wal.repaired(GroupId(1));
+            bench.settle();
+            bench.restart();
+            assert!(!bench.is_damaged(1), "{file:?}");
+        }
+    }
+}
+
+#[test]
+fn images_without_a_log_are_damage() {
+    let mut bench = bench();
+    bench.image(1, 10, 1, b"ten", true);
+    bench.settle();
+    bench.disk.lose_file(FileId::Segment(1));
+    bench.restart();
+    assert!(bench.is_damaged(1));
+}
+
+#[test]
+fn a_truncation_lost_in_a_hole_does_not_bring_entries_together_that_never_were() {
+    let mut bench = bench();
+    for index in 1..=5 {
+        bench.entry(1, 1, index, b"old");
+    }
+    bench.settle();
+    let start = bench.wal.written;
+    bench.entry(1, 2, 4, &[2; 600]);
+    bench.entry(1, 2, 5, &[2; 600]);
+    bench.settle();
+    bench.entry(1, 2, 6, b"new");
+    bench.settle();
+    for at in [100, 600] {
+        bench.disk.rot(FileId::Segment(1), start + at, &[1; 100]);
+    }
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    assert_eq!(bench.indexes(1), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_log_of_another_node_or_version_is_refused() {
+    let mut bench = bench();
+    bench.settle();
+    let other = Identity { node: NodeId(2), ..IDENTITY };
+    let mut recovery = WalRecovery::new(other, LARGE, &bench.disk.listing(), Bug::None);
+    let file = recovery.wants().expect("there is a segment");
+    assert_eq!(recovery.feed(bench.disk.read(file)), Err(WalError::Foreign(IDENTITY)));
+}
+
+#[test]
+fn random_bytes_are_refused_without_a_panic() {
+    let mut chance = Chance::new(Seed::from_number(3), 0);
+    for _ in 0..60 {
+        let mut disk = Disk::default();
+        for number in 1..=chance.between(1, 3) {
+            let length = chance.up_to(3000);
+            let bytes = (0..length).map(|_| chance.bits() as u8).collect();
+            disk.plant(FileId::Segment(number), bytes);
+        }
+        let group = GroupId(1);
+        disk.plant(FileId::Snapshot { group, index: Index(1) }, vec![3; 30]);
+        let mut bench = Bench::start(disk, LARGE, Bug::None);
+        bench.entry(1, 1, 1, b"goes on");
+        bench.settle();
+        bench.restart();
+        assert_eq!(bench.indexes(1), [1]);
+    }
+}
+
+#[test]
+fn bytes_changed_at_random_never_panic() {
+    for seed in 0..60 {
+        let mut chance = Chance::new(Seed::from_number(seed), 1);
+        let (mut bench, _) = three_turns();
+        bench.image(2, 10, 1, b"ten", true);
+        bench.settle();
+        bench.restart();
+        bench.settle();
+        for (file, size) in bench.disk.listing() {
+            for _ in 0..chance.up_to(3) {
+                let at = chance.up_to(size - 1);
+                bench.disk.rot(file, at, &[chance.bits() as u8]);
+            }
+        }
+        bench.restart();
+        bench.settle();
+        bench.restart();
+    }
+}
+
+#[test]
+fn buffers_stop_growing_once_warm() {
+    let mut bench = bench();
+    let mut batch = DiskBatch::default();
+    let mut turn = |bench: &mut Bench, first: u64| {
+        for index in first..first + 10 {
+            bench.entry(1, 1, index, &[1; 50]);
+        }
+        let sizes = (bench.wal.buffer.capacity(), bench.wal.pending.capacity());
+        bench.wal.flush(&mut batch);
+        bench.disk.carry_out(&mut batch);
+        bench.sync();
+        sizes
+    };
+    let mut index = 1;
+    for _ in 0..4 {
+        turn(&mut bench, index);
+        index += 10;
+    }
+    let warm = turn(&mut bench, index);
+    for _ in 0..100 {
+        index += 10;
+        assert_eq!(turn(&mut bench, index), warm);
+    }
+}
