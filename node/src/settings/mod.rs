@@ -284,7 +284,10 @@ fn check_reach(flags: &Flags, bind: IpAddr, total_nodes: u32) -> Result<IpAddr, 
         return Err(NodeError::setting("password", "it is empty"));
     }
     let advertise = flags.advertise.unwrap_or(bind);
-    if advertise.is_unspecified() && total_nodes > 1 {
+    if advertise.is_unspecified() {
+        if total_nodes == 1 {
+            return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
         let problem = format!("other nodes cannot reach {advertise}: name this machine's address");
         return Err(NodeError::setting("advertise", problem));
     }
@@ -393,12 +396,12 @@ fn check_timing(flags: &Flags) -> Result<Timing, NodeError> {
 
 fn check_gossip(flags: &Flags) -> Result<GossipTiming, NodeError> {
     let usual = GossipTiming::default();
-    let probe = at_least("probe-ms", flags.probe_ms.unwrap_or(usual.probe_every.as_millis()), 1)?;
+    let probe = at_least("probe-ms", flags.probe_ms.unwrap_or(usual.probe_every.as_millis()), 2)?;
     let default_timeout = (probe * 2 / 5).max(1);
     let timeout =
         at_least("probe-timeout-ms", flags.probe_timeout_ms.unwrap_or(default_timeout), 1)?;
-    if timeout > probe {
-        return Err(NodeError::setting("probe-timeout-ms", "it is longer than probe-ms"));
+    if timeout >= probe {
+        return Err(NodeError::setting("probe-timeout-ms", "it is not shorter than probe-ms"));
     }
     Ok(GossipTiming {
         probe_every: Span::millis(probe),
