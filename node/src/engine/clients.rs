@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use driftless_core::resp::{ArgsBuffer, ParseError, parse};
+use driftless_core::resp::{ArgsBuffer, ParseError, Parsed, parse, parse_more};
 use driftless_core::{Admission, ClientId, Turn};
 use slab::Slab;
 
@@ -13,6 +13,8 @@ use crate::net::TcpStream;
 
 /// Bytes of unread answers beyond which a client's commands are not read any more.
 const PAUSE_BYTES: usize = 1 << 20;
+/// Of a command with more bytes than this the parser's progress is kept, so that none is looked at twice.
+const PARTIAL_BYTES: usize = 64 << 10;
 /// A buffer for answers above this is not kept.
 const KEEP_REPLY_BYTES: usize = 16 << 10;
 
@@ -47,6 +49,10 @@ struct Client {
     busy: bool,
     /// Its last answer is on its way; nothing is read any more.
     closing: bool,
+    /// The first unused command is looked at again once there are so many bytes of it.
+    needs: usize,
+    /// How far the parser got with it, if it is large.
+    partial: Option<Box<ArgsBuffer>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +63,16 @@ enum Source {
 
 /// Why the commands of a client were not all taken.
 enum Halt {
-    Incomplete,
+    /// The next one is not all there; it is worth another look once there are so many bytes of it.
+    Incomplete(usize),
     Busy,
     Broken(ParseError),
+}
+
+impl Client {
+    fn new(wire: Wire) -> Self {
+        Self { wire: Some(wire), busy: false, closing: false, needs: 0, partial: None }
+    }
 }
 
 impl Clients {
@@ -91,7 +104,7 @@ impl Clients {
             let _ = wire.send(b"-ERR max number of clients reached\r\n");
             return;
         }
-        entry.insert(Client { wire: Some(wire), busy: false, closing: false });
+        entry.insert(Client::new(wire));
         self.opened.push(id);
         // Its first command may be there already.
         bell.ring();
@@ -153,29 +166,44 @@ impl Clients {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let most = self.limits.command_bytes;
+        let client_id = ClientId(id);
         let halt = match source {
             Source::Arena(start, end) => {
                 let bytes = &arena.bytes()[start..end];
-                let (used, halt) = request_all(turn, ClientId(id), bytes, &mut self.args, most);
+                let (used, halt) = request_all(turn, client_id, bytes, &mut self.args, most);
                 wire.unused.extend_from_slice(&bytes[used..]);
                 halt
             }
+            Source::Unused if wire.unused.len() < client.needs => return,
             Source::Unused => {
-                let (used, halt) =
-                    request_all(turn, ClientId(id), &wire.unused, &mut self.args, most);
+                let mut partial = client.partial.take();
+                let resumed = partial.is_some();
+                let args = partial.as_deref_mut().unwrap_or(&mut self.args);
+                let (used, halt) = if resumed {
+                    resume(turn, client_id, &wire.unused, args, most)
+                } else {
+                    request_all(turn, client_id, &wire.unused, args, most)
+                };
+                if let (Halt::Incomplete(_), true) =
+                    (&halt, wire.unused.len() - used > PARTIAL_BYTES)
+                {
+                    client.partial =
+                        Some(partial.unwrap_or_else(|| Box::new(std::mem::take(&mut self.args))));
+                }
                 wire.used(used);
                 halt
             }
         };
         client.busy = false;
+        client.needs = 0;
         match halt {
-            Halt::Incomplete => (),
+            Halt::Incomplete(at_least) => client.needs = at_least,
             Halt::Busy => {
                 client.busy = true;
                 self.busy.push(id);
             }
-            Halt::Broken(ParseError(text)) => {
-                let sent = wire.send(format!("-{text}\r\n").as_bytes());
+            Halt::Broken(error) => {
+                let sent = wire.send(format!("-{error}\r\n").as_bytes());
                 client.closing = true;
                 if sent.is_err() || wire.unsent_len() == 0 {
                     self.lose(id);
@@ -221,6 +249,27 @@ impl Clients {
     }
 }
 
+/// Takes up a large command where the parser stopped, then goes on as usual.
+fn resume(
+    turn: &mut Turn<'_>,
+    client: ClientId,
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: usize,
+) -> (usize, Halt) {
+    match parse_more(bytes, args, most) {
+        Ok(Parsed::Incomplete { at_least }) => (0, Halt::Incomplete(at_least)),
+        Err(error) => (bytes.len(), Halt::Broken(error)),
+        Ok(Parsed::Command { used }) => {
+            if turn.request(client, &args.args(bytes)) == Admission::Busy {
+                return (0, Halt::Busy);
+            }
+            let (more, halt) = request_all(turn, client, &bytes[used..], args, most);
+            (used + more, halt)
+        }
+    }
+}
+
 fn request_all(
     turn: &mut Turn<'_>,
     client: ClientId,
@@ -230,11 +279,10 @@ fn request_all(
 ) -> (usize, Halt) {
     let mut used = 0;
     loop {
-        args.clear();
         match parse(&bytes[used..], args, most) {
-            Ok(None) => return (used, Halt::Incomplete),
+            Ok(Parsed::Incomplete { at_least }) => return (used, Halt::Incomplete(at_least)),
             Err(error) => return (bytes.len(), Halt::Broken(error)),
-            Ok(Some(count)) => {
+            Ok(Parsed::Command { used: count }) => {
                 let command = args.args(&bytes[used..]);
                 if !command.is_empty() && turn.request(client, &command) == Admission::Busy {
                     return (used, Halt::Busy);
