@@ -38,6 +38,8 @@ pub(super) struct Clients {
     opened: Vec<u32>,
     gone: Vec<u32>,
     arrived: Vec<(u32, Source)>,
+    /// Clients that do not speak the protocol.
+    broken: Vec<(u32, ParseError)>,
     /// Clients with a command that was refused for now.
     busy: Vec<u32>,
 }
@@ -85,6 +87,7 @@ impl Clients {
             opened: Vec::new(),
             gone: Vec::new(),
             arrived: Vec::new(),
+            broken: Vec::new(),
             busy: Vec::new(),
         }
     }
@@ -203,11 +206,8 @@ impl Clients {
                 self.busy.push(id);
             }
             Halt::Broken(error) => {
-                let sent = wire.send(format!("-{error}\r\n").as_bytes());
                 client.closing = true;
-                if sent.is_err() || wire.unsent_len() == 0 {
-                    self.lose(id);
-                }
+                self.broken.push((id, error));
             }
         }
     }
@@ -225,6 +225,15 @@ impl Clients {
         } else if wire.unsent_len() > self.limits.output_bytes {
             tracing::warn!(client = id, "hung up on a client that does not read its answers");
             self.lose(id);
+        }
+    }
+
+    /// Tells those whose bytes are no commands so, behind the answers to what was one, and hangs up.
+    pub(super) fn answer_broken(&mut self) {
+        while let Some((id, error)) = self.broken.pop() {
+            let mut text = format!("-{error}\r\n").into_bytes();
+            self.reply(id, &mut text);
+            self.close(id);
         }
     }
 
