@@ -33,6 +33,11 @@ impl Cluster {
         self.swim.members()
     }
 
+    /// How far this node distrusts itself, and so stretches its timeouts: 0 is healthy.
+    pub fn health(&self) -> u32 {
+        self.swim.health()
+    }
+
     /// Panics if any invariant between turns is broken.
     pub fn check(&self) {
         self.swim.check();

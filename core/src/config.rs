@@ -1,5 +1,8 @@
 //! What an engine is told once: who it is, its limits, its timeouts.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::ids::{ClusterId, LaneId, NodeId};
 use crate::time::Span;
 
@@ -23,8 +26,45 @@ pub struct EngineConfig {
     pub timing: Timing,
     /// How linearizable reads are confirmed.
     pub reads: Reads,
+    /// What clients are told of the server.
+    pub server: Server,
     /// Which planted bug is active. Without the feature `planted` there is none to choose.
     pub bug: Bug,
+}
+
+/// What clients are told of the server, and what they must know to be let in.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// The port they connect to.
+    pub port: u16,
+    /// The operating system's number of the process.
+    pub process: u32,
+    /// Forty hexadecimal digits that differ for every run of the process.
+    pub run_id: String,
+    /// Name and version of the operating system.
+    pub system: String,
+    /// The password they must give first, if any.
+    pub password: Option<Vec<u8>>,
+    /// How many may be connected at once.
+    pub most_clients: u64,
+}
+
+impl EngineConfig {
+    /// The usual settings for one engine of a node: one lane, no password.
+    pub fn new(cluster: ClusterId, node: NodeId) -> Self {
+        Self {
+            cluster,
+            node,
+            lane: LaneId(0),
+            lanes: 1,
+            secret: cluster.0,
+            limits: Limits::default(),
+            timing: Timing::default(),
+            reads: Reads::default(),
+            server: Server::default(),
+            bug: Bug::None,
+        }
+    }
 }
 
 /// How linearizable reads are confirmed.

@@ -9,6 +9,7 @@ use crate::time::Stamp;
 
 /// Something a reader of the trace would want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
     /// This replica asks for votes in a term.
     Campaigning { group: GroupId, term: Term },
@@ -54,7 +55,7 @@ pub enum Event {
     ForeignCluster,
     /// A datagram that does not decode, or whose checksum is wrong, was dropped.
     DatagramMalformed { from: SocketAddr },
-    /// Another live process bears this node's id and came later: this one no longer counts as the node.
+    /// Another live process bears this node's id with a higher incarnation: this one keeps quiet.
     DuplicateNode { node: NodeId },
 }
 

@@ -320,9 +320,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             index: Index(reader.u64()?),
             wanted: reader.u32()?,
         }),
-        TAKE_OVER => {
-            Message::TakeOver { group: GroupId(reader.u32()?), term: Term(reader.u64()?) }
-        }
+        TAKE_OVER => Message::TakeOver { group: GroupId(reader.u32()?), term: Term(reader.u64()?) },
         RESIGNED => Message::Resigned { group: GroupId(reader.u32()?), term: Term(reader.u64()?) },
         DIGEST => {
             let group = GroupId(reader.u32()?);

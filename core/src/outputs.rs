@@ -20,6 +20,8 @@ pub struct Outputs {
     pub replies: Lanes,
     /// Clients to hang up on, once what `replies` holds for them is written.
     pub closes: Vec<ClientId>,
+    /// A client asked for the node to stop: at once if true, after handing leaderships over if not.
+    pub shutdown: Option<bool>,
     /// Disk work. Order binds per file.
     pub disk: DiskBatch,
     /// What happened, for logs, metrics and traces. Nothing depends on anyone reading it.
@@ -35,6 +37,7 @@ impl Outputs {
         self.handoffs.clear();
         self.replies.clear();
         self.closes.clear();
+        self.shutdown = None;
         self.disk.clear();
         self.events.clear();
         self.wake_at = None;

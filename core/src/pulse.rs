@@ -30,8 +30,7 @@ pub(crate) struct Pulse {
 
 impl Pulse {
     pub(crate) fn new(nodes: impl Iterator<Item = NodeId>) -> Self {
-        let silent =
-            |node| Peer { node, life: Life(0), heard: None, alive: false, stalled: false };
+        let silent = |node| Peer { node, life: Life(0), heard: None, alive: false, stalled: false };
         let mut peers: Vec<Peer> = nodes.map(silent).collect();
         peers.sort_by_key(|peer| peer.node);
         Self { peers, stalled: false }

@@ -304,4 +304,6 @@ pub enum Merge {
     Concat,
     /// All say OK.
     AllOk,
+    /// The first that is not null counts (RANDOMKEY).
+    FirstFound,
 }

@@ -7,7 +7,10 @@ mod id;
 pub mod spec;
 mod table;
 
-pub use data::{Applying, Outcome, Reading, apply, encode, encode_expire, read, touched};
+pub use data::{
+    Applying, Outcome, Reading, ScanOptions, Scanned, apply, encode, encode_expire, read, scan,
+    scan_cursor, touched,
+};
 pub use id::{CommandId, Merge, Scope};
 pub use spec::Spec;
 pub use table::{COUNT, Unresolved, all, key_positions, lookup, resolve, subcommand};

@@ -35,8 +35,7 @@ pub(super) struct Beats {
 
 impl Beats {
     pub(super) fn new(nodes: &[NodeId]) -> Self {
-        let stream =
-            |&node| Stream { node, ours: 0, theirs: 0, differs: 0, hastened: false };
+        let stream = |&node| Stream { node, ours: 0, theirs: 0, differs: 0, hastened: false };
         Self { streams: nodes.iter().map(stream).collect(), next: Instant(0) }
     }
 
@@ -234,7 +233,8 @@ impl Turn<'_> {
         leads.sort_unstable();
         self.each_group(|group, room| {
             let believed = (group.id, group.raft.term());
-            let wrong = group.raft.leader() == Some(from) && leads.binary_search(&believed).is_err();
+            let wrong =
+                group.raft.leader() == Some(from) && leads.binary_search(&believed).is_err();
             if wrong {
                 group.raft.leader_lost(&mut room.io());
             }

@@ -12,18 +12,20 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::command::connection::Settings;
 use crate::config::EngineConfig;
-use crate::group::{Counts, Group, Outbox, Room};
+use crate::group::{Group, Outbox, Room};
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::outputs::Outputs;
 use crate::placement::Placement;
 use crate::pulse::Pulse;
-use crate::raft::Role;
 use crate::rng::Chance;
 use crate::session::Sessions;
 use crate::time::{Instant, Now};
 use crate::wal::Wal;
 
+pub use crate::group::Counts;
+pub use crate::raft::Role;
 pub use recovery::Recovery;
 pub use turn::{Admission, Turn};
 pub use view::{GroupView, describe_frames};
@@ -42,6 +44,10 @@ pub struct Engine {
     beats: beats::Beats,
     wal: Wal,
     sessions: Sessions,
+    /// What CONFIG SET has changed.
+    settings: Settings,
+    /// Clients that ever connected.
+    connections: u64,
     chance: Chance,
     counts: Counts,
     /// Groups to finish at the end of the turn.
@@ -49,6 +55,7 @@ pub struct Engine {
     /// When groups want to be touched though nothing arrives; at most one moment each.
     timers: BTreeSet<(Instant, GroupId)>,
     now: Now,
+    begun_at: Instant,
     /// Whether a turn was ever taken.
     started: bool,
     /// Since when the sync on its way has been waited for.
@@ -134,10 +141,7 @@ impl Engine {
     }
 
     /// Splits the engine into its groups and what surrounds them.
-    fn split<'a>(
-        &'a mut self,
-        out: &'a mut Outputs,
-    ) -> (&'a mut [Option<Partition>], Room<'a>) {
+    fn split<'a>(&'a mut self, out: &'a mut Outputs) -> (&'a mut [Option<Partition>], Room<'a>) {
         let room = Room {
             now: self.now,
             life: self.life,
@@ -156,11 +160,11 @@ impl Engine {
 }
 
 /// The partition of a group of this lane.
-fn find(
-    partitions: &mut [Option<Partition>],
+fn find<'a>(
+    partitions: &'a mut [Option<Partition>],
     config: &EngineConfig,
     id: GroupId,
-) -> Option<&mut Partition> {
+) -> Option<&'a mut Partition> {
     let at = id.0 / u32::from(config.lanes);
     let partition = partitions.get_mut(at as usize)?.as_mut()?;
     (partition.id == id).then_some(partition)

@@ -185,7 +185,8 @@ impl<'t> Turn<'t> {
     pub fn handoff(&mut self, from: LaneId, bytes: &[u8]) {
         let mut used = 0;
         while used < bytes.len() && !self.engine.failed {
-            let frame = message::decode(&bytes[used..]).expect("engines of one node are of one mind");
+            let frame =
+                message::decode(&bytes[used..]).expect("engines of one node are of one mind");
             let (message, length) = frame.expect("hand-offs arrive whole");
             used += length;
             match message {
@@ -253,9 +254,7 @@ impl<'t> Turn<'t> {
                 return;
             }
             self.engine.timers.pop_first();
-            if let Some(partition) =
-                find(&mut self.engine.partitions, &self.engine.config, id)
-            {
+            if let Some(partition) = find(&mut self.engine.partitions, &self.engine.config, id) {
                 partition.wake = None;
             }
             self.with_group(id, Group::tick);
@@ -320,9 +319,8 @@ impl<'t> Turn<'t> {
     fn check_disk(&mut self) {
         let engine = &mut *self.engine;
         let limit = engine.config.timing.disk_stall;
-        let stalled = engine
-            .syncing_since
-            .is_some_and(|since| engine.now.mono.since(since) >= limit);
+        let stalled =
+            engine.syncing_since.is_some_and(|since| engine.now.mono.since(since) >= limit);
         if stalled == engine.pulse.stalled {
             return;
         }
@@ -370,11 +368,7 @@ impl<'t> Turn<'t> {
     }
 
     /// Something for one group; a group that this node does not hold ignores it.
-    pub(super) fn with_group(
-        &mut self,
-        id: GroupId,
-        act: impl FnOnce(&mut Group, &mut Room<'_>),
-    ) {
+    pub(super) fn with_group(&mut self, id: GroupId, act: impl FnOnce(&mut Group, &mut Room<'_>)) {
         let done = self.try_group(id, |group, room| {
             act(group, room);
             Ok(())

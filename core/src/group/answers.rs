@@ -80,11 +80,6 @@ impl Answers {
         Some(stream.bytes.range(start..start + length).copied().collect())
     }
 
-    /// Bytes of all answers kept.
-    pub(crate) fn bytes(&self) -> usize {
-        self.streams.values().map(|stream| stream.bytes.len() + stream.lengths.len() * 4).sum()
-    }
-
     pub(crate) fn put(&self, buffer: &mut Vec<u8>) {
         put_u32(buffer, self.streams.len() as u32);
         for (node, stream) in &self.streams {
@@ -106,7 +101,8 @@ impl Answers {
             let node = NodeId(reader.u32()?);
             let (life, last) = (Life(reader.u64()?), reader.u64()?);
             let count = reader.u32()?;
-            let lengths: VecDeque<u32> = (0..count).map(|_| reader.u32()).collect::<Result<_, _>>()?;
+            let lengths: VecDeque<u32> =
+                (0..count).map(|_| reader.u32()).collect::<Result<_, _>>()?;
             let bytes: VecDeque<u8> = reader.bytes()?.iter().copied().collect();
             let total: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
             if total != bytes.len() as u64 || u64::from(count) > last {

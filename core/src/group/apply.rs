@@ -50,13 +50,7 @@ impl Group {
         }
     }
 
-    fn apply_batch(
-        &mut self,
-        index: Index,
-        term: Term,
-        outbox: &mut Outbox,
-        room: &mut Room<'_>,
-    ) {
+    fn apply_batch(&mut self, index: Index, term: Term, outbox: &mut Outbox, room: &mut Room<'_>) {
         let Self { raft, store, answers, waiters, id, .. } = self;
         let Entry { stamp, body, .. } = entry_at(raft, index);
         let own_clock = Bug::ExpireByOwnClock.active(room.config.bug);
@@ -67,22 +61,13 @@ impl Group {
         while let Some(operation) =
             entry::take_operation(&mut reader).expect("entries are read before they enter the log")
         {
-            let mine = |waiter: &mut Waiter| {
-                waiter.index == index && (waiter.term == term || by_index)
-            };
+            let mine =
+                |waiter: &mut Waiter| waiter.index == index && (waiter.term == term || by_index);
             let nobody = Waiter { index, term, origin: Origin::None, proto: Proto::Resp2 };
             let waiter = waiters.pop_front_if(mine).unwrap_or(nobody);
             let version = Version(index.0 << 16 | place);
             let applying = Applying { now, version };
-            let mut desk = Desk {
-                group: *id,
-                store,
-                answers,
-                room,
-                outbox,
-                waiter,
-                applying,
-            };
+            let mut desk = Desk { group: *id, store, answers, room, outbox, waiter, applying };
             desk.apply(&operation);
             place += 1;
         }

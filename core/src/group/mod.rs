@@ -8,6 +8,7 @@ mod outbox;
 mod propose;
 mod reads;
 mod room;
+mod scan;
 mod scrub;
 
 use alloc::collections::VecDeque;
@@ -29,8 +30,10 @@ use crate::wal::RecoveredGroup;
 
 pub(crate) use answers::Answers;
 pub(crate) use outbox::Outbox;
+pub(crate) use propose::{Request, writes};
 pub use room::Counts;
 pub(crate) use room::{Origin, Room};
+pub(crate) use scan::group_of_cursor;
 
 use reads::WaitingRead;
 
@@ -52,7 +55,7 @@ pub(crate) struct Group {
     batch: propose::Batch,
     /// Whom to answer when entries are applied, in log order.
     waiters: VecDeque<Waiter>,
-    reads: VecDeque<WaitingRead>,
+    reads: Vec<WaitingRead>,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u32,
     /// Reads go on and the lease is old: append something.
@@ -65,10 +68,6 @@ pub(crate) struct Group {
     expiry: Index,
     image: image::Images,
     scrub: scrub::Scrub,
-    /// On the engine's list of groups to finish this turn.
-    pub(crate) listed: bool,
-    /// The moment the engine's timer for this group is set to.
-    pub(crate) wake: Option<Instant>,
 }
 
 /// Somebody who waits for an operation of an entry to be applied.
@@ -139,7 +138,7 @@ impl Group {
             applied_stamp: image.stamp,
             batch: propose::Batch::default(),
             waiters: VecDeque::new(),
-            reads: VecDeque::new(),
+            reads: Vec::new(),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -147,9 +146,12 @@ impl Group {
             expiry: Index(0),
             image: image::Images::default(),
             scrub: scrub::Scrub::default(),
-            listed: false,
-            wake: None,
         }
+    }
+
+    /// Goes on with an image, outside of the end of a turn.
+    pub(crate) fn continue_image(&mut self, room: &mut Room<'_>) {
+        self.work_on_image(room);
     }
 
     pub(crate) fn applied(&self) -> Index {
@@ -184,7 +186,8 @@ impl Group {
             return Ok(());
         }
         let stamp = newest_stamp(append)?;
-        let bound = WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
+        let bound =
+            WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
         if stamp.wall() > bound && append.term >= self.raft.term() {
             room.out.events.push(Event::ClockRefused { group: self.id, from, stamp });
             self.raft.refuse(from, append, true, &mut room.io());
@@ -226,7 +229,9 @@ impl Group {
         let mut at = self.raft.deadline(now.mono, config);
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
         if self.raft.leads() {
-            if let Some(deadline) = self.store.next_deadline().filter(|_| self.expiry <= self.applied) {
+            if let Some(deadline) =
+                self.store.next_deadline().filter(|_| self.expiry <= self.applied)
+            {
                 // The wall clock may jump: look again after a while whatever it says.
                 let wait = (deadline.0 + 1).saturating_sub(now.wall.0).clamp(1, 10_000);
                 sooner(now.mono.plus(Span::millis(wait)));
@@ -262,7 +267,10 @@ impl Group {
         self.raft.check();
         assert!(self.applied <= self.raft.commit(), "only what is committed is applied");
         assert!(self.applied >= self.raft.log.before(), "what is not applied is held");
-        assert!(self.applied_stamp <= self.stamp, "the newest stamp is at least the newest applied");
+        assert!(
+            self.applied_stamp <= self.stamp,
+            "the newest stamp is at least the newest applied"
+        );
         assert!(self.batch.is_empty(), "between turns every write taken is in the log");
     }
 }
@@ -299,6 +307,3 @@ fn verify(bytes: &[u8]) -> Result<Stamp, Malformed> {
 fn bucket_of(name: &[u8]) -> usize {
     xxhash_rust::xxh3::xxh3_64(name) as usize % BUCKETS
 }
-
-/// Where a bucket's last entry is kept.
-pub(crate) type Touched = Vec<Index>;

@@ -9,7 +9,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::command::Scope;
+use crate::command::{self, Spec};
 use crate::config::EngineConfig;
 use crate::entry::Forwarded;
 use crate::group::propose::Request;
@@ -42,7 +42,7 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Item {
     origin: Origin,
-    spec: &'static crate::command::Spec,
+    spec: &'static Spec,
     keyspace: Keyspace,
     proto: Proto,
     /// [`crate::resp::Args::put`].
@@ -67,16 +67,29 @@ impl Outbox {
         self.items.len()
     }
 
+    /// Takes a command of a client, unless it is one that no leader would take: that is answered here, so
+    /// that every write that bears a number gets into the log.
+    pub(crate) fn accept(&mut self, id: GroupId, request: &Request<'_>, room: &mut Room<'_>) {
+        if crate::group::writes(request.spec) {
+            let mut bytes = core::mem::take(room.scratch);
+            bytes.clear();
+            let (keyspace, wall) = (request.keyspace, room.now.wall);
+            let encoded = command::encode(request.spec, keyspace, &request.args, wall, &mut bytes);
+            *room.scratch = bytes;
+            if let Err(text) = encoded {
+                room.answer(id, request.origin, request.proto, |reply| reply.error(text));
+                return;
+            }
+        }
+        self.push(request, room);
+    }
+
     /// Takes a command; it is sent at the end of the turn.
     pub(crate) fn push(&mut self, request: &Request<'_>, room: &mut Room<'_>) {
         let mut args = self.spare.pop().unwrap_or_default();
         args.clear();
         request.args.put(&mut args);
-        let writes = matches!(
-            request.spec.scope,
-            Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_)
-        );
-        let write = writes.then(|| {
+        let write = crate::group::writes(request.spec).then(|| {
             self.numbered += 1;
             self.numbered
         });
@@ -154,9 +167,10 @@ impl Outbox {
             return;
         };
         let again = Span(room.config.timing.resend_every.0 * 4);
-        let lost = self.items.iter().any(|item| {
-            !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= now
-        });
+        let lost = self
+            .items
+            .iter()
+            .any(|item| !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= now);
         let settled = self.settled();
         for (at, item) in self.items.iter_mut().enumerate() {
             if item.done || (item.sent == Some(target) && !lost) {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::command::{self, Spec};
+use crate::command::{self, Scope, Spec};
 use crate::config::Bug;
 use crate::entry::{self, Forwarded, Kind};
 use crate::group::{Group, Origin, Room, Waiter, bucket_of};
@@ -41,6 +41,11 @@ pub(crate) struct Request<'a> {
     pub(crate) args: Args<'a>,
     /// Its name for good, if it is a write that was forwarded.
     pub(crate) forwarded: Option<Forwarded>,
+}
+
+/// Whether a command changes anything.
+pub(crate) fn writes(spec: &Spec) -> bool {
+    matches!(spec.scope, Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_))
 }
 
 impl Group {

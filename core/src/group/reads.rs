@@ -60,11 +60,8 @@ impl Group {
             return commit;
         }
         // The batch of this turn is not in the log yet.
-        let last = if self.batch.is_empty() {
-            self.raft.log.last()
-        } else {
-            self.raft.log.last().next()
-        };
+        let last =
+            if self.batch.is_empty() { self.raft.log.last() } else { self.raft.log.last().next() };
         let mut needed = self.touched_all;
         // What a new leader has inherited was not looked into when it arrived.
         if let Some(leading) = self.raft.leading()

@@ -62,13 +62,7 @@ pub(crate) enum Origin {
 }
 
 impl Journal for Wal {
-    fn entry(
-        &mut self,
-        group: GroupId,
-        term: Term,
-        index: crate::ids::Index,
-        bytes: &[u8],
-    ) -> u64 {
+    fn entry(&mut self, group: GroupId, term: Term, index: crate::ids::Index, bytes: &[u8]) -> u64 {
         Wal::entry(self, group, term, index, bytes)
     }
 
@@ -161,8 +155,7 @@ impl Room<'_> {
                 });
             }
             Origin::Peer { node, life, id, term } => {
-                let answer =
-                    Answer { group, life, id, fate, term, reign, leader, bytes: &[] };
+                let answer = Answer { group, life, id, fate, term, reign, leader, bytes: &[] };
                 message::send(&mut self.out.sends, node.0, &Message::Answer(answer));
             }
         }

@@ -135,15 +135,14 @@ impl Raft {
             self.send_vote(from, self.term, ballot.pre, false, io);
             return;
         }
-        let hears_leader = self.leader.is_some_and(|leader| {
-            leader == self.me || (leader != from && io.pulse.fit(leader))
-        });
+        let hears_leader = self
+            .leader
+            .is_some_and(|leader| leader == self.me || (leader != from && io.pulse.fit(leader)));
         if hears_leader && !ballot.transfer {
             return;
         }
         let own = (self.log.last_term(), self.log.last());
-        let up_to_date =
-            (ballot.last_term, ballot.last) >= own || io.bug(Bug::NoUpToDateCheck);
+        let up_to_date = (ballot.last_term, ballot.last) >= own || io.bug(Bug::NoUpToDateCheck);
         if ballot.pre {
             let possible = ballot.term > self.term;
             let term = if possible && up_to_date { ballot.term } else { self.term };
@@ -220,7 +219,12 @@ impl Raft {
     }
 
     /// The leader hands over to this replica.
-    pub(crate) fn on_take_over<J: Journal>(&mut self, from: NodeId, term: Term, io: &mut Io<'_, J>) {
+    pub(crate) fn on_take_over<J: Journal>(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        io: &mut Io<'_, J>,
+    ) {
         let fit = self.role == Role::Follower && !self.damaged && !io.pulse.stalled;
         if fit && term == self.term && self.leader == Some(from) && self.config().is_voter(self.me)
         {

@@ -161,8 +161,7 @@ impl Raft {
             return;
         }
         self.following.reply_due = false;
-        let durable =
-            if io.bug(Bug::AckBeforeDurable) { self.log.last() } else { self.durable };
+        let durable = if io.bug(Bug::AckBeforeDurable) { self.log.last() } else { self.durable };
         let appended = Appended {
             group: self.group,
             term: self.term,
@@ -202,11 +201,6 @@ impl Raft {
             return false;
         }
         true
-    }
-
-    /// An answer is owed though nothing arrived: the leader should know where this replica stands.
-    pub(crate) fn owe_reply(&mut self) {
-        self.following.reply_due = true;
     }
 
     /// A damaged replica that holds all the leader had when it learnt of the damage has made up for every

@@ -318,7 +318,8 @@ impl Raft {
         if io.bug(Bug::ReadWithoutLease) || self.config().members().len() == 1 {
             return leading.lease_from.is_some();
         }
-        leading.transfer.is_none() && self.lease_age(io.now).is_some_and(|age| age < io.config.timing.lease)
+        leading.transfer.is_none()
+            && self.lease_age(io.now).is_some_and(|age| age < io.config.timing.lease)
     }
 
     /// How long ago the entry was made that the lease rests on.

@@ -20,9 +20,9 @@ use crate::pulse::Pulse;
 use crate::rng::Chance;
 use crate::time::{Instant, Span};
 
+use crate::quorum::{Config, Configs};
 pub(crate) use lead::Leading;
 pub(crate) use log::Log;
-use crate::quorum::{Config, Configs};
 
 /// What a replica does in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,10 +175,6 @@ impl Raft {
         self.leading.as_ref()
     }
 
-    pub(crate) fn leading_mut(&mut self) -> Option<&mut Leading> {
-        self.leading.as_mut()
-    }
-
     /// A record of the write-ahead log has become durable: the entry at `index`, and all before it, if
     /// that record is still the one that holds it.
     pub(crate) fn entries_durable<J: Journal>(
@@ -190,8 +186,7 @@ impl Raft {
         // The same entry may have been cut off and written again since: only the record that holds it
         // now counts (an ABA race otherwise).
         let held = self.log.record(index);
-        let same = held == Some(record)
-            || (io.bug(Bug::SyncCreditedByIndex) && held.is_some());
+        let same = held == Some(record) || (io.bug(Bug::SyncCreditedByIndex) && held.is_some());
         if same && index > self.durable {
             self.durable = index;
             self.following.reply_due |= self.role != Role::Leader && self.leader.is_some();
@@ -285,8 +280,15 @@ impl Raft {
         assert!(self.commit <= self.log.last(), "cannot commit what is not in the log");
         assert!(self.durable <= self.log.last(), "cannot have on disk what is not in the log");
         assert!(self.log.last_term() <= self.term, "no entry comes from a later term");
-        assert_eq!(self.leading.is_some(), self.role == Role::Leader, "a leader knows its followers");
-        assert!(self.role != Role::Leader || self.leader == Some(self.me), "a leader follows itself");
+        assert_eq!(
+            self.leading.is_some(),
+            self.role == Role::Leader,
+            "a leader knows its followers"
+        );
+        assert!(
+            self.role != Role::Leader || self.leader == Some(self.me),
+            "a leader follows itself"
+        );
         assert!(!(self.damaged && self.role != Role::Follower), "a damaged replica only follows");
     }
 }

@@ -27,10 +27,10 @@ pub(super) fn inline(bytes: &[u8], args: &mut ArgsBuffer) -> Result<Parsed, Pars
         words(line, args);
     }
     // As Redis does: what a web page can make a browser send must never run commands.
-    if let Some(name) = args.args(bytes).get(0) {
-        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
-            return Err(ParseError::Http);
-        }
+    let is_http =
+        |name: &[u8]| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+    if args.args(bytes).get(0).is_some_and(is_http) {
+        return Err(ParseError::Http);
     }
     Ok(Parsed::Command { used })
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::resp::args::ArgsBuffer;
+use crate::resp::args::{ArgsBuffer, Progress};
 use crate::resp::inline::inline;
 
 /// Arguments of one command: Redis's own limit.
@@ -71,6 +71,7 @@ impl fmt::Display for ParseError {
 
 /// Takes one command off the front of `bytes`, of at most `most` bytes; looks at all of them anew. An
 /// error is final: answer with it and hang up.
+#[inline]
 pub fn parse(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
     args.clear();
     parse_more(bytes, args, most)
@@ -80,81 +81,127 @@ pub fn parse(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed,
 /// must be the same and `bytes` must begin with the same bytes (they may have moved). However small
 /// the pieces are that a command arrives in, each byte of it is looked at once. After a command, clear
 /// `args` or use [`parse`] for the next one.
+#[inline]
 pub fn parse_more(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
-    if args.progress.remaining > 0 {
-        return bulks(bytes, args, most);
+    let Progress { at, remaining } = args.progress;
+    if remaining > 0 {
+        return bulks(bytes, args, most, Progress { at, remaining });
     }
+    if let Some((remaining @ 1.., at)) = short(bytes, 0, b'*') {
+        return bulks(bytes, args, most, Progress { at, remaining });
+    }
+    begin(bytes, args, most)
+}
+
+/// A command that does not begin with a small count.
+#[cold]
+fn begin(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
     match bytes.first() {
-        None => Ok(Parsed::Incomplete { at_least: 1 }),
-        Some(b'*') => array(bytes, args, most),
-        Some(_) => inline(bytes, args),
+        None => return Ok(Parsed::Incomplete { at_least: 1 }),
+        Some(b'*') => {}
+        Some(_) => return inline(bytes, args),
+    }
+    match length(bytes, 1) {
+        Length::Number(0, used) | Length::Negative(used) => Ok(Parsed::Command { used }),
+        Length::Number(count, at) if count <= MOST_ARGUMENTS => {
+            bulks(bytes, args, most, Progress { at, remaining: count as usize })
+        }
+        Length::Incomplete => Ok(Parsed::Incomplete { at_least: bytes.len() + 1 }),
+        Length::Number(..) | Length::Invalid => Err(ParseError::MultibulkLength),
     }
 }
 
-fn array(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
-    let (count, at) = match length(bytes, 1) {
-        Length::Number(count, next) => (count, next),
-        // `*-1` is a command of nothing, as `*0` is.
-        Length::Negative(next) => (0, next),
-        Length::Incomplete => return Ok(Parsed::Incomplete { at_least: bytes.len() + 1 }),
-        Length::Invalid => return Err(ParseError::MultibulkLength),
-    };
-    if count > MOST_ARGUMENTS {
-        return Err(ParseError::MultibulkLength);
-    }
-    if count == 0 {
-        return Ok(Parsed::Command { used: at });
-    }
-    args.progress.at = at;
-    args.progress.remaining = count as usize;
-    bulks(bytes, args, most)
-}
-
-fn bulks(bytes: &[u8], args: &mut ArgsBuffer, most: usize) -> Result<Parsed, ParseError> {
+/// The arguments from where `progress` says on.
+fn bulks(
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: usize,
+    progress: Progress,
+) -> Result<Parsed, ParseError> {
     // Offsets have 32 bits.
     let most = most.min(u32::MAX as usize);
-    let mut at = args.progress.at;
-    let mut remaining = args.progress.remaining;
-    let at_least = loop {
-        if remaining == 0 {
-            args.progress.remaining = 0;
-            return Ok(Parsed::Command { used: at });
-        }
-        // What must still come whatever the arguments are.
+    let Progress { mut at, mut remaining } = progress;
+    while remaining > 0 {
+        // What must still come behind this argument, whatever the others are.
         let rest = LEAST_BULK * (remaining - 1);
-        let least = at + LEAST_BULK + rest;
-        if least > most {
-            return Err(ParseError::BulkLength);
-        }
-        match bytes.get(at) {
-            Some(b'$') => {}
-            Some(&byte) => return Err(ParseError::ExpectedBulk(byte)),
-            None => break least,
-        }
-        let (start, end) = match length(bytes, at + 1) {
-            Length::Number(length, next) if length <= MOST_BULK as u64 => {
-                (next, next + length as usize)
-            }
-            Length::Incomplete => break least.max(bytes.len() + 1),
-            _ => return Err(ParseError::BulkLength),
+        let (start, end) = match short(bytes, at, b'$') {
+            Some((length, start)) if start + length + 2 + rest <= most => (start, start + length),
+            _ => match header(bytes, at, rest, most)? {
+                Ok(range) => range,
+                Err(at_least) => return Ok(pause(args, at, remaining, at_least)),
+            },
         };
-        if end + 2 + rest > most {
-            return Err(ParseError::BulkLength);
-        }
         match bytes.get(end..end + 2) {
             Some(b"\r\n") => args.push(start, end),
             Some(_) => return Err(ParseError::BulkEnd),
             None if bytes.get(end).is_some_and(|&byte| byte != b'\r') => {
                 return Err(ParseError::BulkEnd);
             }
-            None => break end + 2 + rest,
+            None => return Ok(pause(args, at, remaining, end + 2 + rest)),
         }
         at = end + 2;
         remaining -= 1;
-    };
-    args.progress.at = at;
-    args.progress.remaining = remaining;
-    Ok(Parsed::Incomplete { at_least })
+    }
+    args.progress.remaining = 0;
+    Ok(Parsed::Command { used: at })
+}
+
+/// Notes where to go on once more has arrived.
+#[cold]
+fn pause(args: &mut ArgsBuffer, at: usize, remaining: usize, at_least: usize) -> Parsed {
+    args.progress = Progress { at, remaining };
+    Parsed::Incomplete { at_least }
+}
+
+/// Where an argument at `at` begins and ends; or how many bytes there must be to tell.
+#[cold]
+fn header(
+    bytes: &[u8],
+    at: usize,
+    rest: usize,
+    most: usize,
+) -> Result<Result<(usize, usize), usize>, ParseError> {
+    let least = at + LEAST_BULK + rest;
+    if least > most {
+        return Err(ParseError::BulkLength);
+    }
+    match bytes.get(at) {
+        Some(b'$') => {}
+        Some(&byte) => return Err(ParseError::ExpectedBulk(byte)),
+        None => return Ok(Err(least)),
+    }
+    match length(bytes, at + 1) {
+        Length::Number(length, next) if length <= MOST_BULK as u64 => {
+            let end = next + length as usize;
+            if end + 2 + rest > most { Err(ParseError::BulkLength) } else { Ok(Ok((next, end))) }
+        }
+        Length::Incomplete => Ok(Err(least.max(bytes.len() + 1))),
+        _ => Err(ParseError::BulkLength),
+    }
+}
+
+/// A number of at most three digits behind `kind` at `at`, and where it ends: nearly all of them, read as
+/// one word. `None` for whatever needs a closer look.
+#[inline]
+fn short(bytes: &[u8], at: usize, kind: u8) -> Option<(usize, usize)> {
+    const CR_LF: u64 = 0x0A0D;
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+    let kind = u64::from(kind);
+    let digit = |place: u32| (word >> (8 * place)) as u8 ^ b'0';
+    let (a, b, c) = (digit(1), digit(2), digit(3));
+    let number = |digit: u8| usize::from(digit);
+    if word & 0xFFFF_00FF == CR_LF << 16 | kind {
+        return (a <= 9).then_some((number(a), at + 4));
+    }
+    if word & 0x00FF_FF00_00FF == CR_LF << 24 | kind {
+        let canonical = (1..=9).contains(&a) && b <= 9;
+        return canonical.then_some((10 * number(a) + number(b), at + 5));
+    }
+    if word & 0xFFFF_0000_00FF == CR_LF << 32 | kind {
+        let canonical = (1..=9).contains(&a) && b <= 9 && c <= 9;
+        return canonical.then_some((100 * number(a) + 10 * number(b) + number(c), at + 6));
+    }
+    None
 }
 
 /// A number that ends in CR LF.

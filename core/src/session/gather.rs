@@ -52,6 +52,11 @@ impl Gather {
             Merge::Sum => Reply::new(out, proto).integer(self.sum()),
             Merge::AllOk => Reply::new(out, proto).ok(),
             Merge::ByKey => self.by_key(proto, out),
+            Merge::FirstFound => {
+                let found = |part: &&Part| !matches!(&part.bytes[..], b"$-1\r\n" | b"_\r\n");
+                let part = self.parts.iter().find(found).unwrap_or(&self.parts[0]);
+                out.extend_from_slice(&part.bytes);
+            }
             Merge::Concat => self.concat(proto, out),
         }
     }

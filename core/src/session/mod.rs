@@ -10,7 +10,6 @@ use crate::command::connection::Connection;
 use crate::ids::ClientId;
 use crate::message::Ticket;
 use crate::outputs::Lanes;
-use crate::resp::Proto;
 use crate::session::gather::Gather;
 
 /// The clients of one engine.
@@ -203,9 +202,4 @@ impl Client {
             self.stash.clear();
         }
     }
-}
-
-/// Which protocol a client speaks, or the older one if it has left.
-pub(crate) fn proto_of(sessions: &Sessions, client: ClientId) -> Proto {
-    sessions.client(client).map_or(Proto::Resp2, |client| client.connection.proto)
 }

@@ -1,9 +1,29 @@
 //! The keys and values of one group. Changed only by applying committed entries.
+//!
+//! Every keyspace is a table of segments that split one at a time, so no write ever waits for a whole
+//! table to be rebuilt. What replicas must agree on (which keys are removed first, the digest, cursors
+//! of scans) depends on the contents alone, never on how the table came to be.
 
-use alloc::vec::Vec;
+mod check;
+mod deadline;
+mod elsewhere;
+mod hash;
+mod image;
+mod record;
+mod scan;
+mod segment;
+mod slots;
+mod table;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use crate::bytes::Malformed;
-use crate::ids::{Key, Keyspace};
+use core::array;
+
+use crate::ids::{KEYSPACES, Key, Keyspace};
+use crate::store::deadline::Deadline;
+use crate::store::segment::Entry;
+use crate::store::table::Table;
 use crate::time::WallTime;
 
 /// What a key holds.
@@ -21,116 +41,157 @@ pub struct Value<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
+/// Entries of a segment before it is split: few enough that a split is short, many enough that what a
+/// segment costs beside its entries is little.
+const MOST_A_SEGMENT: usize = 1024;
+
 /// The keys and values of one group.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    tables: [Table; KEYSPACES as usize],
+    /// How many images were begun.
+    images: u32,
+}
 
 impl Store {
     /// An empty store. All replicas of a cluster use the same `secret`.
-    pub fn new(_secret: u64) -> Self {
-        todo!()
+    pub fn new(secret: u64) -> Self {
+        Self::with_segments_of(secret, MOST_A_SEGMENT)
     }
+
+    /// An empty store whose segments split beyond `most` entries. Nothing that can be seen depends on it;
+    /// tests and simulations choose small ones to see many splits.
+    pub fn with_segments_of(secret: u64, most: usize) -> Self {
+        let table = |keyspace| Table::new(secret, Keyspace(keyspace as u8), most);
+        Self { tables: array::from_fn(table), images: 0 }
+    }
+
     /// What a key holds, expired or not: whoever asks compares `expires_at` with the time it goes by.
-    pub fn get(&self, _key: Key<'_>) -> Option<Value<'_>> {
-        todo!()
+    pub fn get(&self, key: Key<'_>) -> Option<Value<'_>> {
+        self.table(key.keyspace).get(key.name).map(Entry::to_value)
     }
+
     /// Puts a value in place, whatever was there. In place and without allocation where it fits.
     pub fn set(
         &mut self,
-        _key: Key<'_>,
-        _value: &[u8],
-        _expires_at: Option<WallTime>,
-        _version: Version,
+        key: Key<'_>,
+        value: &[u8],
+        expires_at: Option<WallTime>,
+        version: Version,
     ) {
-        todo!()
+        let deadline = Deadline::new(expires_at);
+        self.table_mut(key.keyspace).set(Entry { key: key.name, value, deadline, version });
     }
+
+    /// Writes `bytes` into a key's value from `at` on, with zeros before them where it was shorter;
+    /// whether the key is there. In place where there is room.
+    pub fn splice(
+        &mut self,
+        key: Key<'_>,
+        at: usize,
+        bytes: &[u8],
+        expires_at: Option<WallTime>,
+        version: Version,
+    ) -> bool {
+        let deadline = Deadline::new(expires_at);
+        self.table_mut(key.keyspace).splice(key.name, at, bytes, deadline, version)
+    }
+
     /// Removes a key; whether it was there.
-    pub fn remove(&mut self, _key: Key<'_>) -> bool {
-        todo!()
+    pub fn remove(&mut self, key: Key<'_>) -> bool {
+        self.table_mut(key.keyspace).remove(key.name)
     }
+
     /// Changes only when a key ends; whether it is there.
     pub fn set_expiry(
         &mut self,
-        _key: Key<'_>,
-        _expires_at: Option<WallTime>,
-        _version: Version,
+        key: Key<'_>,
+        expires_at: Option<WallTime>,
+        version: Version,
     ) -> bool {
-        todo!()
+        self.table_mut(key.keyspace).stamp(key.name, Deadline::new(expires_at), version)
     }
+
     /// Removes all keys of a keyspace, or all.
-    pub fn clear(&mut self, _keyspace: Option<Keyspace>) {
-        todo!()
+    pub fn clear(&mut self, keyspace: Option<Keyspace>) {
+        match keyspace {
+            Some(keyspace) => self.table_mut(keyspace).clear(),
+            None => self.tables.iter_mut().for_each(Table::clear),
+        }
     }
+
     /// Keys of a keyspace (expired ones that were not yet removed included).
-    pub fn len(&self, _keyspace: Keyspace) -> u64 {
-        todo!()
+    pub fn len(&self, keyspace: Keyspace) -> u64 {
+        self.table(keyspace).len
     }
+
+    /// Whether there is no key in any keyspace.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| table.len == 0)
+    }
+
     /// Keys of a keyspace that have a deadline.
-    pub fn len_expiring(&self, _keyspace: Keyspace) -> u64 {
-        todo!()
+    pub fn len_expiring(&self, keyspace: Keyspace) -> u64 {
+        self.table(keyspace).len_expiring
     }
-    /// The earliest deadline of any key; may be early (never late).
+
+    /// Keys of a keyspace that end at or before `now` and were not yet removed. Takes time in proportion to
+    /// their number.
+    pub fn len_ended(&self, keyspace: Keyspace, now: WallTime) -> u64 {
+        self.table(keyspace).len_ended(Deadline::new(Some(now)))
+    }
+
+    /// The earliest deadline of any key.
     pub fn next_deadline(&self) -> Option<WallTime> {
-        todo!()
+        let first = self.tables.iter().filter_map(Table::first_deadline).min();
+        first.and_then(|(deadline, _)| deadline.time())
     }
-    /// Removes at most `most` keys whose deadline is at or before `now`; how many.
-    pub fn expire(&mut self, _now: WallTime, _most: u32) -> u32 {
-        todo!()
+
+    /// The earliest deadline of any key of a keyspace.
+    pub fn next_deadline_in(&self, keyspace: Keyspace) -> Option<WallTime> {
+        self.table(keyspace).first_deadline().and_then(|(deadline, _)| deadline.time())
     }
-    /// Visits keys of a keyspace in the order of their hashes from `cursor` on, at least `count` of them if
-    /// there are, and returns where to go on; `None` at the end. A cursor stays good whatever happens
-    /// to the table, here and on every other replica. Cursors fit 48 bits.
-    pub fn scan(
-        &self,
-        _keyspace: Keyspace,
-        _cursor: u64,
-        _count: usize,
-        _visit: &mut dyn FnMut(&[u8], Value<'_>),
-    ) -> Option<u64> {
-        todo!()
+
+    /// Removes at most `most` keys whose deadline is at or before `now`; how many. The order is total and
+    /// the same on every replica: by deadline, then hash, then keyspace. (Keys that agree in all three
+    /// go together, even beyond `most`.)
+    pub fn expire(&mut self, now: WallTime, most: u32) -> u32 {
+        let mut removed = 0;
+        while removed < most {
+            let tables = self.tables.iter().enumerate();
+            let firsts = tables.filter_map(|(at, table)| table.first_deadline().map(|it| (it, at)));
+            let Some(((deadline, hash), at)) = firsts.min() else { break };
+            if deadline.time().is_none_or(|time| time > now) {
+                break;
+            }
+            removed += self.tables[at].remove_due(deadline, hash);
+        }
+        removed
     }
-    /// A key of a keyspace, chosen by `chance` (any number), fairly enough; not one expired at `now`.
-    pub fn random(&self, _keyspace: Keyspace, _chance: u64, _now: WallTime) -> Option<Vec<u8>> {
-        todo!()
-    }
+
     /// Sum (wrapping) over all keys of a 128-bit hash of key, version, expiry and value. O(1) a write.
     pub fn digest(&self) -> u128 {
-        todo!()
+        self.tables.iter().map(|table| table.digest).fold(0, u128::wrapping_add)
     }
-    /// The digest, recomputed by a walk over everything: for checks.
-    pub fn recompute_digest(&self) -> u128 {
-        todo!()
-    }
+
     /// Bytes held, tables included.
     pub fn memory(&self) -> usize {
-        todo!()
+        size_of::<Self>() + self.tables.iter().map(Table::memory).sum::<usize>()
     }
+
     /// Bytes that one key takes, its share of the table included.
-    pub fn memory_of(&self, _key: Key<'_>) -> Option<usize> {
-        todo!()
+    pub fn memory_of(&self, key: Key<'_>) -> Option<usize> {
+        let table = self.table(key.keyspace);
+        let hash = table.hasher.place(key.name);
+        let segment = table.directory.segment(hash)?;
+        segment.find(hash, key.name).map(|slot| segment.memory_of(slot.offset))
     }
-    /// Begins an image of this moment; writes go on, the image does not see them. One at a time.
-    pub fn begin_image(&mut self) {
-        todo!()
+
+    fn table(&self, keyspace: Keyspace) -> &Table {
+        &self.tables[usize::from(keyspace.0)]
     }
-    /// Whether an image is being made.
-    pub fn imaging(&self) -> bool {
-        todo!()
-    }
-    /// Appends about `budget` bytes more of the image to `out`; true when that was the last of it.
-    pub fn image_chunk(&mut self, _out: &mut Vec<u8>, _budget: usize) -> bool {
-        todo!()
-    }
-    /// Forgets the image.
-    pub fn abort_image(&mut self) {
-        todo!()
-    }
-    /// Adds what one call of [`Store::image_chunk`] wrote, into a store that began empty.
-    pub fn load_chunk(&mut self, _bytes: &[u8]) -> Result<(), Malformed> {
-        todo!()
-    }
-    /// Panics if anything does not add up.
-    pub fn check(&self) {
-        todo!()
+
+    fn table_mut(&mut self, keyspace: Keyspace) -> &mut Table {
+        &mut self.tables[usize::from(keyspace.0)]
     }
 }

@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 
 use super::Swim;
 use super::config::ClusterOutputs;
-use super::member::Standing;
+use super::member::{Member, Standing};
 use super::message::{LINES_MAX, Line, Message, Writer};
 use crate::event::Liveness;
 use crate::ids::NodeId;
@@ -21,7 +21,7 @@ impl Swim {
         let every = self.config.timing.digest_every;
         self.compare_at = Some(self.now.plus(every));
         let own = self.config.node;
-        let live = self.view.pick(&mut self.peers, 1, |member| member.is_live());
+        let live = self.view.pick(&mut self.peers, 1, Member::is_live);
         let dead = |liveness| liveness == Liveness::Dead;
         let dead = self.view.pick(&mut self.peers, 1, |member| dead(member.liveness));
         for node in live.into_iter().chain(dead) {
@@ -108,9 +108,11 @@ impl Swim {
         let mut entries = entries.peekable();
         while entries.peek().is_some() {
             let mut writer = Writer::begin(&mut out.bytes, header, &Message::Entries);
-            while let Some(entry) = entries.next_if(|entry| writer.entry(&mut out.bytes, entry)) {
-                assert!(entry.node.0 <= u32::MAX, "an entry is sent once");
+            let mut packed = 0;
+            while entries.next_if(|entry| writer.entry(&mut out.bytes, entry)).is_some() {
+                packed += 1;
             }
+            assert!(packed > 0, "a single entry always fits");
             let start = writer.finish(&mut out.bytes);
             out.datagrams.push((to, start as u32..out.bytes.len() as u32));
         }

@@ -220,7 +220,12 @@ fn take_summary(reader: &mut Reader<'_>) -> Result<Message, Malformed> {
             return Err(Malformed);
         }
         let incarnation = take_incarnation(reader)?;
-        lines.push(Line { node, incarnation, liveness: take_liveness(reader)?, tag: reader.u32()? });
+        lines.push(Line {
+            node,
+            incarnation,
+            liveness: take_liveness(reader)?,
+            tag: reader.u32()?,
+        });
     }
     Ok(Message::Summary { first, last, lines })
 }

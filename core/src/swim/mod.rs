@@ -95,6 +95,11 @@ impl Swim {
         self.view.members()
     }
 
+    /// How far this node distrusts itself; 0 is healthy.
+    pub(crate) fn health(&self) -> u32 {
+        self.awareness.score()
+    }
+
     /// Starts a turn.
     pub(crate) fn begin(&mut self, now: Instant) {
         assert!(!self.started || self.now < now, "time must move between turns");
@@ -127,12 +132,16 @@ impl Swim {
         for entry in &datagram.entries {
             self.on_entry(from, entry, out);
         }
-        let lead = self.check_sender(from, header, out);
+        let lead = self.check_sender(from, header, &datagram.message, out);
         self.dispatch(from, lead, datagram.message, out);
     }
 
     /// Due timers, then when to wake.
     pub(crate) fn finish(&mut self, out: &mut ClusterOutputs) {
+        if self.presence == Presence::Member {
+            self.probe_due(out);
+        }
+        // After probing: a failed probe may confirm a suspicion that then has lasted long enough.
         while let Some(expired) = self.view.expire(self.now) {
             match expired {
                 Expired::Died(node) if node == self.config.node => self.reclaim(out),
@@ -143,9 +152,6 @@ impl Swim {
         for relay in self.relays.due(self.now) {
             let (sequence, target) = (relay.sequence, relay.target);
             self.send(relay.asker, None, &Message::Nack { sequence, target }, out);
-        }
-        if self.presence == Presence::Member {
-            self.probe_due(out);
         }
         self.knock_due(out);
         self.compare_due(out);
@@ -251,10 +257,14 @@ impl Swim {
         &mut self,
         from: SocketAddr,
         header: Header,
+        message: &Message,
         out: &mut ClusterOutputs,
     ) -> Option<NodeId> {
         let held = self.view.standing(header.node);
-        if held.is_none_or(|held| held.incarnation < header.incarnation) {
+        // Only what a timer has sent is asked back: two nodes of which one is not let in would
+        // otherwise answer each other for ever.
+        let begins = matches!(message, Message::Probe { .. } | Message::Digest { .. });
+        if begins && held.is_none_or(|held| held.incarnation < header.incarnation) {
             let nodes = [header.node].into();
             self.send(from, None, &Message::Want { nodes }, out);
         }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::Swim;
 use super::config::ClusterOutputs;
+use super::member::Member;
 use super::message::Message;
 use super::view::{Outcome, View};
 use crate::config::Bug;
@@ -47,7 +48,7 @@ impl Prober {
     /// Probing begins at a random moment of the period, so that nodes started at once spread out.
     pub(crate) fn wake(&mut self, now: Instant, period: Span) {
         if self.next_at.is_none() {
-            self.next_at = Some(now.plus(Span(self.chance.up_to(period.0))));
+            self.next_at = Some(now.plus(Span(self.chance.between(1, period.0))));
         }
     }
 
@@ -107,12 +108,12 @@ impl Prober {
         }
         for _ in 0..2 {
             while let Some(node) = self.round.pop() {
-                if node != own && view.member(node).is_some_and(|member| member.is_live()) {
+                if node != own && view.member(node).is_some_and(Member::is_live) {
                     return Some(node);
                 }
             }
             let all = usize::try_from(view.live()).expect("members are limited");
-            self.round = view.pick(&mut self.chance, all, |member| member.is_live());
+            self.round = view.pick(&mut self.chance, all, Member::is_live);
         }
         None
     }

@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn each_confirmation_shortens_less_than_the_one_before() {
-        assert_eq!(spans(10, 5), [6_000, 4_500, 3_623, 3_000, 3_000]);
+        assert_eq!(spans(10, 5), [6_000, 4_500, 3_624, 3_000, 3_000]);
         assert_eq!(spans(3, 3), [6_000, 3_000, 3_000]);
     }
 

@@ -190,7 +190,11 @@ impl View {
             fingerprint: member.fingerprint,
             about: &member.about,
             accusers,
-            gone_seconds: if member.is_live() { 0 } else { u32::try_from(gone).unwrap_or(u32::MAX) },
+            gone_seconds: if member.is_live() {
+                0
+            } else {
+                u32::try_from(gone).unwrap_or(u32::MAX)
+            },
         })
     }
 
@@ -223,8 +227,9 @@ impl View {
         self.deadlines.iter().map(|&(_, node)| node).take(16).find(|&node| {
             let suspicion = self.slots.get(&node).and_then(|slot| slot.suspicion.as_ref());
             node != self.own
-                && suspicion
-                    .is_some_and(|held| !held.is_confirmed() && !held.accusers().contains(&self.own))
+                && suspicion.is_some_and(|held| {
+                    !held.is_confirmed() && !held.accusers().contains(&self.own)
+                })
         })
     }
 
@@ -346,15 +351,12 @@ impl View {
     fn forget_at(&self, node: NodeId, now: Instant, gone_seconds: u32) -> Option<Instant> {
         let gone = Span::millis(u64::from(gone_seconds) * 1_000);
         let left = Span(self.timing.forget_after.0.saturating_sub(gone.0));
+        // Whoever only now learns of an old death remembers it for a while all the same.
+        let left = left.max(FORGET_MARGIN);
         (node != self.own).then(|| now.plus(left))
     }
 
-    fn place(
-        &mut self,
-        member: Member,
-        suspicion: Option<Suspicion>,
-        deadline: Option<Instant>,
-    ) {
+    fn place(&mut self, member: Member, suspicion: Option<Suspicion>, deadline: Option<Instant>) {
         let node = member.node;
         self.remove(node);
         let standing = member.standing();

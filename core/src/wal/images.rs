@@ -24,6 +24,7 @@ impl Wal {
 
     /// Adds a chunk to it.
     pub fn image_chunk(&mut self, group: GroupId, chunk: &[u8], disk: &mut DiskBatch) {
+        let disk = if self.begun { disk } else { &mut self.early };
         match self.open.get_mut(&group).expect("the image was begun") {
             Open::New(writer) => writer.chunk(chunk, disk),
             Open::Known(_) => {}
@@ -36,6 +37,7 @@ impl Wal {
     /// group from before this call are void. Entries from after it begin right behind the image, and are
     /// told durable only after the image is.
     pub fn end_image(&mut self, group: GroupId, installed: bool, disk: &mut DiskBatch) {
+        let disk = if self.begun { disk } else { &mut self.early };
         let (image, synced) = match self.open.remove(&group).expect("the image was begun") {
             Open::New(writer) => (writer.end(disk), false),
             Open::Known(image) => (image, true),
@@ -56,6 +58,7 @@ impl Wal {
 
     /// Gives up an image that was begun and has not ended.
     pub fn abort_image(&mut self, group: GroupId, disk: &mut DiskBatch) {
+        let disk = if self.begun { disk } else { &mut self.early };
         match self.open.remove(&group).expect("the image was begun") {
             Open::New(writer) => disk.ops.push(DiskOp::Remove { file: writer.file() }),
             Open::Known(_) => {}
@@ -81,8 +84,8 @@ impl Wal {
         log.named = Some(image);
         log.void = log.void.max(void);
         let void = log.void;
-        let end = self.append(&Record::Image { group, void, image });
-        self.await_at(end, Awaited::Image { group, image, installed });
+        let awaited = Awaited::Image { group, image, installed };
+        self.put_twice(Record::Image { group, void, image }, awaited);
     }
 
     /// The record that names an image is durable: what it replaces is needed no more.

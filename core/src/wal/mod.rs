@@ -1,5 +1,6 @@
 //! The write-ahead log that all groups of an engine share, and the state images beside it: bytes to
 //! write, and bytes read back after a crash. Knows nothing of what entries mean.
+#![doc = include_str!("FORMAT.md")]
 
 mod group;
 mod image;
@@ -39,14 +40,41 @@ pub struct Identity {
 pub enum Durable {
     /// The first record of this life: from now on its number may be told.
     Begun,
-    /// A group's entries up to this one (contiguous ones are told together).
-    Entry { group: GroupId, term: Term, index: Index },
+/// A group's entries up to this one (contiguous ones are told together), as the record of that number
+    /// says: the log may hold another one at the index by now.
+    Entry {
+        /// Whose.
+        group: GroupId,
+        /// The term of the last one.
+        term: Term,
+        /// The index of the last one.
+        index: Index,
+        /// What [`Wal::entry`] returned for the last one.
+        record: u64,
+    },
     /// A group's term and vote.
-    Ballot { group: GroupId, term: Term, vote: Option<NodeId> },
+    Ballot {
+        /// Whose.
+        group: GroupId,
+        /// The term.
+        term: Term,
+        /// Who got the vote in it, if anyone.
+        vote: Option<NodeId>,
+    },
     /// A state image, and the record that names it: the log up to `index` may go.
-    Image { group: GroupId, index: Index, term: Term },
+    Image {
+        /// Of which group.
+        group: GroupId,
+        /// Up to which entry.
+        index: Index,
+        /// That entry's term.
+        term: Term,
+    },
     /// The record that says the replica has made up for damage.
-    Repaired { group: GroupId },
+    Repaired {
+        /// Which one.
+        group: GroupId,
+    },
 }
 
 /// Why a log cannot be used at all.
@@ -65,8 +93,8 @@ pub struct Recovered {
     pub groups: BTreeMap<GroupId, RecoveredGroup>,
     /// What was found out, for the trace.
     pub events: Vec<Event>,
-    /// Whether synced bytes of the log were unreadable: then every group of the engine may have lost
-    /// promises, unless a later record says it was repaired.
+    /// Whether groups that are not in `groups` may have lost promises: synced bytes were unreadable, now or in an
+    /// earlier life. Such a group is damaged until [`Wal::repaired`] says otherwise.
     pub damaged: bool,
 }
 
@@ -79,6 +107,7 @@ pub struct RecoveredGroup {
     pub image: Option<(Index, Term, Vec<Vec<u8>>)>,
     /// Entries beyond the image, contiguous.
     pub entries: Vec<(Term, Index, Vec<u8>)>,
-    /// Promises may have been lost, and not made up for since.
+    /// Promises may have been lost, and not made up for since: the group may not vote and not acknowledge, and
+    /// what it lacks it may not deny to have had. It stays so through restarts until [`Wal::repaired`].
     pub damaged: bool,
 }

@@ -151,14 +151,20 @@ pub(super) fn put(
     put_u8(buffer, 0);
     put_u16(buffer, 0);
     put_body(buffer, record);
-    let length = u32::try_from(buffer.len() - start - HEAD).expect("no record reaches 4 GiB");
-    buffer.resize(start + padded(buffer.len() - start), 0);
+    let body = buffer.len() - start - HEAD;
+    buffer.resize(start + padded(HEAD + body), 0);
+    seal(&mut buffer[start..], body, place, bound)
+}
+
+/// Fills in the length and both checks of a record with a body of `body` bytes; returns its checksum.
+pub(super) fn seal(bytes: &mut [u8], body: usize, place: Place, bound: bool) -> u32 {
+    let length = u32::try_from(body).expect("no record reaches 4 GiB");
     let seed = seed(place, length, bound);
-    patch_u32(buffer, start, length);
-    let head = fold(checksum(seed, &buffer[start + 8..start + 14]));
-    buffer[start + 14..start + 16].copy_from_slice(&head.to_le_bytes());
-    let crc = checksum(seed, &buffer[start + 8..]);
-    patch_u32(buffer, start + 4, crc);
+    patch_u32(bytes, 0, length);
+    let head = fold(checksum(seed, &bytes[8..14]));
+    bytes[14..16].copy_from_slice(&head.to_le_bytes());
+    let crc = checksum(seed, &bytes[8..]);
+    patch_u32(bytes, 4, crc);
     crc
 }
 
@@ -175,7 +181,7 @@ pub(super) struct Framed<'a> {
 }
 
 /// The record that begins at `offset` of `file`, the content of segment `segment`; `None` if the bytes there are
-/// none, or not this one's. The second error is a header of another version of the format.
+/// none, or not this one's. The error is a header of another version of the format.
 pub(super) fn take(
     file: &[u8],
     segment: u64,

@@ -12,7 +12,7 @@ use super::{Identity, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
 use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
-use crate::outputs::{DiskBatch, DiskOp, FileId};
+use crate::outputs::{DiskBatch, FileId};
 
 /// Turns files back into what they say. Fed with whole files, in the order it asks for them.
 #[derive(Debug)]
@@ -135,12 +135,17 @@ impl WalRecovery {
         Ok(())
     }
 
-    /// What the files say, and the log to go on with: always in a new segment. `disk` gets the removal of files
-    /// that nothing refers to. All that is said here is durable only once [`super::Durable::Begun`] is told.
+    /// What the files say, and the log to go on with: always in a new segment. All that is said here is
+    /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
+    /// makes it so. Files that nothing refers to are removed after that.
     pub fn finish(mut self, disk: &mut DiskBatch) -> (Recovered, Wal) {
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
-        self.remove_orphans(disk);
+        let mut leftovers = Vec::new();
+        if !fresh {
+            // The record that named one of them may have been lost.
+            leftovers.extend(self.orphans());
+        }
         let number = self.next_number();
         let mut wal = Wal::empty(self.identity, self.segment_bytes, self.bug);
         wal.damaged = self.known.damaged || fresh;
@@ -160,9 +165,11 @@ impl WalRecovery {
                 wal.segments.push_back((segment, size));
                 wal.bytes += size;
             } else {
-                wal.leftovers.push(FileId::Segment(segment));
+                leftovers.push(FileId::Segment(segment));
             }
         }
+        // Not at once: what is said here is not durable, and what it was before may need them.
+        wal.leftovers = leftovers;
         wal.holes = self.found_holes;
         wal.oldest = oldest;
         let last = wal.segments.back().map(|last| last.0);
@@ -174,6 +181,7 @@ impl WalRecovery {
         let life = if reused { self.known.life } else { Life(number) };
         wal.begin_life(number, life, self.tail);
         wal.retire_due = true;
+        wal.flush(disk);
         (recovered, wal)
     }
 
@@ -199,6 +207,8 @@ impl WalRecovery {
     /// The next header says where the log ended before it.
     fn settle_before(&mut self, previous: Tail) {
         let mut met = previous.segment == 0 || self.fed == 1;
+        // A torn segment in between may have said the same before.
+        met |= self.settled.contains(&previous.segment);
         for scanned in core::mem::take(&mut self.unsettled) {
             if scanned.number > previous.segment {
                 // It was not known to hold anything when the next one was begun.
@@ -308,10 +318,12 @@ impl WalRecovery {
 
     fn choose_images(&mut self) {
         for (&group, replayed) in self.groups.iter().rev() {
-            if let Some(image) = replayed.image
-                && self.snapshots.contains(&(group, image.index))
-            {
+            let Some(image) = replayed.image else { continue };
+            if self.snapshots.contains(&(group, image.index)) {
                 self.images.push((group, image));
+            } else {
+                let file = FileId::Snapshot { group, index: image.index };
+                self.events.push(Event::Damaged { file, offset: 0 });
             }
         }
     }
@@ -341,13 +353,13 @@ impl WalRecovery {
     }
 
     /// Images that no record names. One that is named and unreadable stays, for those who can read better.
-    fn remove_orphans(&self, disk: &mut DiskBatch) {
-        for &(group, index) in &self.snapshots {
+    fn orphans(&self) -> impl Iterator<Item = FileId> {
+        let is_orphan = |&(group, index): &(GroupId, Index)| {
             let named = self.groups.get(&group).and_then(|replayed| replayed.image);
-            if named.is_none_or(|image| image.index != index) {
-                disk.ops.push(DiskOp::Remove { file: FileId::Snapshot { group, index } });
-            }
-        }
+            named.is_none_or(|image| image.index != index)
+        };
+        let orphans = self.snapshots.iter().copied().filter(is_orphan);
+        orphans.map(|(group, index)| FileId::Snapshot { group, index })
     }
 
     fn next_number(&self) -> u64 {

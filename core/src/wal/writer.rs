@@ -12,6 +12,11 @@ use crate::ids::{GroupId, Index, Life, NodeId, Term};
 use crate::outputs::{DiskBatch, DiskOp, FileId, SyncToken};
 
 /// The log being written, and at most one image a group.
+///
+/// What is told durable is told in the order it was written, except that ballots and names of images are told
+/// behind the rest of their turn (they are written twice), and entries that rest on an image from a
+/// leader are told behind it. Nothing may be promised before [`Durable::Begun`]: until then neither this
+/// life's number nor what was recovered is sure to be on the disk.
 #[derive(Debug)]
 pub struct Wal {
     pub(super) identity: Identity,
@@ -41,12 +46,15 @@ pub struct Wal {
     pub(super) chain: u32,
     /// Records of this turn, or of all turns since the segment was begun if it may not be written to yet.
     pub(super) buffer: Vec<u8>,
-    /// Ballots that were written once in this turn, and where the last of them ends.
-    pub(super) ballots: Vec<Ballot>,
-    pub(super) ballots_end: u64,
+    /// Records that were written once in this turn and must be again, what waits for that, and where the last of
+    /// them ends.
+    pub(super) copies: Vec<(Record<'static>, Awaited)>,
+    pub(super) copies_from: u64,
     pub(super) pending: VecDeque<Pending>,
     pub(super) in_flight: Option<(SyncToken, Flight)>,
     pub(super) tokens: u64,
+    /// Entries written in this life.
+    pub(super) records: u64,
     /// Images that get chunks.
     pub(super) open: BTreeMap<GroupId, Open>,
     /// Images that are complete, in order; the first is being synced or waits for it.
@@ -56,14 +64,10 @@ pub struct Wal {
     /// Entries that are durable, but rest on an image that is not yet.
     pub(super) held: Vec<(GroupId, Durable)>,
     pub(super) retire_due: bool,
-}
-
-/// A ballot that has to be written a second time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ballot {
-    group: GroupId,
-    term: Term,
-    vote: Option<NodeId>,
+    /// Whether this life has durably begun.
+    pub(super) begun: bool,
+    /// Work on images until then: a disk with images and no log is one that has lost its log.
+    pub(super) early: DiskBatch,
 }
 
 /// What becomes true once the log is durable up to `end`.
@@ -128,8 +132,11 @@ impl Wal {
         self.life
     }
 
-    /// An entry. Replaces what was at its index and beyond; at most one beyond the last.
-    pub fn entry(&mut self, group: GroupId, term: Term, index: Index, entry: &[u8]) {
+    /// An entry. Replaces what was at its index and beyond; at most one beyond the last. Returns the number
+    /// of its record, which [`Durable::Entry`] will name.
+    pub fn entry(&mut self, group: GroupId, term: Term, index: Index, entry: &[u8]) -> u64 {
+        self.records += 1;
+        let record = self.records;
         self.make_room();
         let number = self.number;
         let previous = self.group(group).append(number, term, index);
@@ -138,17 +145,22 @@ impl Wal {
         // What is on its way to the disk already must not wait for this one.
         let in_buffer = self.written;
         if let Some(pending) = self.pending.back_mut()
-            && let Awaited::Tell(Durable::Entry { group: same, term: last_term, index: last }) =
-                &mut pending.what
+            && let Awaited::Tell(Durable::Entry {
+                group: same,
+                term: last_term,
+                index: last,
+                record: last_record,
+            }) = &mut pending.what
             && (*same, last.next()) == (group, index)
             && pending.end.segment == number
             && pending.end.offset > in_buffer
         {
-            (*last_term, *last) = (term, index);
+            (*last_term, *last, *last_record) = (term, index, record);
             pending.end = end;
-            return;
+            return record;
         }
-        self.tell_at(end, Durable::Entry { group, term, index });
+        self.tell_at(end, Durable::Entry { group, term, index, record });
+        record
     }
 
     /// A term and vote.
@@ -159,12 +171,11 @@ impl Wal {
             return;
         }
         self.make_room();
-        let state = self.group(group);
-        assert!(term >= state.ballot.0, "a group's term only grows");
-        state.ballot = (term, vote);
-        self.put(&Record::Ballot { group, term, vote });
-        self.ballots.push(Ballot { group, term, vote });
-        self.ballots_end = self.end().offset;
+        let log = self.group(group);
+        assert!(term >= log.ballot.0, "a group's term only grows");
+        log.ballot = (term, vote);
+        let told = Durable::Ballot { group, term, vote };
+        self.put_twice(Record::Ballot { group, term, vote }, Awaited::Tell(told));
     }
 
     /// A damaged replica is whole again (see [`super::RecoveredGroup::damaged`]).
@@ -195,7 +206,7 @@ impl Wal {
     /// Hands this turn's records to the disk, and asks for a sync if none is on its way. To be called at the end
     /// of every turn, also of one that wrote nothing but took note of a sync.
     pub fn flush(&mut self, disk: &mut DiskBatch) {
-        self.copy_ballots();
+        self.copy();
         self.write(disk);
         self.ask_sync(disk);
     }
@@ -259,16 +270,19 @@ impl Wal {
             start: 0,
             chain: 0,
             buffer: Vec::new(),
-            ballots: Vec::new(),
-            ballots_end: 0,
+            copies: Vec::new(),
+            copies_from: 0,
             pending: VecDeque::new(),
             in_flight: None,
             tokens: 0,
+            records: 0,
             open: BTreeMap::new(),
             ended: VecDeque::new(),
             image_was_last: false,
             held: Vec::new(),
             retire_due: false,
+            begun: false,
+            early: DiskBatch::default(),
         }
     }
 
@@ -371,22 +385,31 @@ impl Wal {
         self.end()
     }
 
-    /// Writes this turn's ballots a second time, far enough from the first that no bad sector takes both.
-    fn copy_ballots(&mut self) {
-        if self.ballots.is_empty() {
+    /// Appends a record that no single bad sector may take: the flush writes it once more.
+    pub(super) fn put_twice(&mut self, record: Record<'static>, awaited: Awaited) {
+        self.make_room();
+        self.put(&record);
+        self.copies.push((record, awaited));
+        self.copies_from = self.end().offset;
+    }
+
+    /// Writes again what must be there twice, far enough away from the first copies.
+    fn copy(&mut self) {
+        if self.copies.is_empty() {
             return;
         }
-        let apart = self.end().offset - self.ballots_end;
+        let apart = self.end().offset - self.copies_from;
         if apart < APART {
             self.put(&Record::Padding((APART - apart) as usize));
         }
-        for at in 0..self.ballots.len() {
-            let Ballot { group, term, vote } = self.ballots[at];
-            self.put(&Record::Ballot { group, term, vote });
+        let mut copies = core::mem::take(&mut self.copies);
+        for (record, awaited) in copies.drain(..) {
+            self.put(&record);
             let end = self.end();
-            self.tell_at(end, Durable::Ballot { group, term, vote });
+            self.await_at(end, awaited);
         }
-        self.ballots.clear();
+        // Taken only to be able to write meanwhile: its memory is used again.
+        self.copies = copies;
     }
 
     fn write(&mut self, disk: &mut DiskBatch) {
@@ -421,6 +444,7 @@ impl Wal {
         let image = self
             .ended
             .front()
+            .filter(|_| self.begun)
             .map(|ended| FileId::Snapshot { group: ended.group, index: ended.image.index });
         let (file, flight) = match (log, image) {
             (None, None) => return,
@@ -459,9 +483,7 @@ impl Wal {
                 }
             }
             Awaited::Tell(Durable::Begun) => {
-                for file in self.leftovers.drain(..) {
-                    disk.ops.push(DiskOp::Remove { file });
-                }
+                self.catch_up(disk);
                 durable(Durable::Begun);
             }
             Awaited::Tell(told) => durable(told),
@@ -472,6 +494,24 @@ impl Wal {
             }
             Awaited::Trim(oldest) => self.remove_before(oldest, disk),
         }
+    }
+
+    /// Does what had to wait for the first record of this life.
+    fn catch_up(&mut self, disk: &mut DiskBatch) {
+        self.begun = true;
+        for file in self.leftovers.drain(..) {
+            disk.ops.push(DiskOp::Remove { file });
+        }
+        for op in self.early.ops.drain(..) {
+            match op {
+                DiskOp::Write { file, offset, bytes } => {
+                    let bytes = bytes.start as usize..bytes.end as usize;
+                    disk.write(file, offset, &self.early.bytes[bytes]);
+                }
+                DiskOp::Sync { .. } | DiskOp::Remove { .. } => disk.ops.push(op),
+            }
+        }
+        self.early = DiskBatch::default();
     }
 
     /// Declares segments superfluous that no group needs; they are removed once that is durable.

@@ -43,41 +43,78 @@ pub fn all() -> impl Iterator<Item = &'static Spec> + Clone {
 /// Places in the index: a power of two, at least three times the commands, so that chains are short.
 const PLACES: usize = 256;
 
-/// A name as a number, in lower case behind a leading one; 0 for a name longer than any command's.
-#[inline]
-const fn pack(name: &[u8]) -> u128 {
-    if name.len() > 15 {
-        return 0;
-    }
-    let mut packed = 1;
-    let mut at = 0;
-    while at < name.len() {
-        packed = packed << 8 | name[at].to_ascii_lowercase() as u128;
-        at += 1;
-    }
-    packed
+/// A name in a form that compares quickly: two words that overlap where it is shorter, and its length.
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    low: u64,
+    high: u64,
+    length: u8,
 }
 
-/// Where to begin to look for a packed name.
+/// One bit is all that upper and lower case differ in. It makes no other byte a letter, and the names
+/// of commands are letters alone.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+/// A name in any case; `None` if it is longer than any command's.
 #[inline]
-const fn place(packed: u128) -> usize {
-    let folded = (packed as u64) ^ ((packed >> 64) as u64).rotate_left(29);
-    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % PLACES
+const fn pack(name: &[u8]) -> Option<Packed> {
+    let length = name.len();
+    let (low, high) = if length >= 8 {
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) if length <= 16 => {
+                (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            }
+            _ => return None,
+        }
+    } else if length >= 4 {
+        match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => {
+                (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64)
+            }
+            _ => return None,
+        }
+    } else if length >= 1 {
+        let ends = name[0] as u64 | (name[length - 1] as u64) << 8;
+        (ends, name[length / 2] as u64)
+    } else {
+        return None;
+    };
+    Some(Packed { low: low | FOLD, high: high | FOLD, length: length as u8 })
 }
 
-/// Packed names and where their rows are, as an open hash table made by the compiler.
-static INDEX: [(u128, u8, u8); PLACES] = {
-    let mut index = [(0, 0, 0); PLACES];
+impl Packed {
+    #[inline]
+    const fn is(self, other: Self) -> bool {
+        self.low == other.low && self.high == other.high && self.length == other.length
+    }
+
+    /// Where to begin to look for it.
+    #[inline]
+    const fn place(self) -> usize {
+        let folded = self.low ^ self.high.rotate_left(29) ^ self.length as u64;
+        (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % PLACES
+    }
+}
+
+/// Names and where their rows are, as an open hash table made by the compiler. A length of 0 is an empty
+/// place.
+static INDEX: [(Packed, u8, u8); PLACES] = {
+    let mut index = [(Packed { low: 0, high: 0, length: 0 }, 0, 0); PLACES];
     assert!(COUNT * 3 <= PLACES, "chains stay short while two thirds are empty");
     let mut part = 0;
     while part < PARTS.len() {
         let mut row = 0;
         while row < PARTS[part].len() {
-            let packed = pack(PARTS[part][row].name.as_bytes());
-            assert!(packed != 0, "a command's name has at most 15 bytes");
-            let mut at = place(packed);
-            while index[at].0 != 0 {
-                assert!(index[at].0 != packed, "two commands have the same name");
+            let name = PARTS[part][row].name.as_bytes();
+            let mut letter = 0;
+            while letter < name.len() {
+                assert!(name[letter].is_ascii_lowercase(), "a command's name is letters alone");
+                letter += 1;
+            }
+            let packed = pack(name).expect("a command's name has at most 16 letters");
+            let mut at = packed.place();
+            while index[at].0.length != 0 {
+                assert!(!index[at].0.is(packed), "two commands have the same name");
                 at = (at + 1) % PLACES;
             }
             index[at] = (packed, part as u8, row as u8);
@@ -91,17 +128,14 @@ static INDEX: [(u128, u8, u8); PLACES] = {
 /// The row of a command, by its name in any case.
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
-    let packed = pack(name);
-    if packed == 0 {
-        return None;
-    }
-    let mut at = place(packed);
+    let packed = pack(name)?;
+    let mut at = packed.place();
     loop {
         let (there, part, row) = INDEX[at];
-        if there == packed {
+        if there.is(packed) {
             return Some(&PARTS[part as usize][row as usize]);
         }
-        if there == 0 {
+        if there.length == 0 {
             return None;
         }
         at = (at + 1) % PLACES;

@@ -1,8 +1,12 @@
 //! The log on a disk that tears, loses and rots.
 
+extern crate std;
+
 mod disk;
+mod model;
 
 mod stories;
+mod torture;
 
 use alloc::vec::Vec;
 
@@ -12,22 +16,22 @@ use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
 use crate::outputs::DiskBatch;
 use disk::Disk;
 
-pub(super) const IDENTITY: Identity =
+const IDENTITY: Identity =
     Identity { cluster: ClusterId(9), node: NodeId(1), lane: LaneId(0), lanes: 2 };
 
 /// A log and the disk below it.
-pub(super) struct Bench {
-    pub(super) disk: Disk,
-    pub(super) wal: Wal,
-    pub(super) recovered: Recovered,
-    pub(super) batch: DiskBatch,
-    pub(super) segment_bytes: u64,
-    pub(super) bug: Bug,
+struct Bench {
+    disk: Disk,
+    wal: Wal,
+    recovered: Recovered,
+    batch: DiskBatch,
+    segment_bytes: u64,
+    bug: Bug,
 }
 
 impl Bench {
     /// A first start on whatever is on `disk`.
-    pub(super) fn start(disk: Disk, segment_bytes: u64, bug: Bug) -> Self {
+    fn start(disk: Disk, segment_bytes: u64, bug: Bug) -> Self {
         let mut batch = DiskBatch::default();
         let (recovered, wal) = recover(&disk, segment_bytes, bug, &mut batch);
         let mut bench = Self { disk, wal, recovered, batch, segment_bytes, bug };
@@ -36,20 +40,20 @@ impl Bench {
     }
 
     /// Starts again.
-    pub(super) fn restart(&mut self) {
+    fn restart(&mut self) {
         let (recovered, wal) = recover(&self.disk, self.segment_bytes, self.bug, &mut self.batch);
         (self.recovered, self.wal) = (recovered, wal);
         self.flush();
     }
 
     /// Ends a turn.
-    pub(super) fn flush(&mut self) {
+    fn flush(&mut self) {
         self.wal.flush(&mut self.batch);
         self.disk.carry_out(&mut self.batch);
     }
 
     /// Lets the sync on its way end, if there is one, and ends the turn.
-    pub(super) fn sync(&mut self) -> Vec<Durable> {
+    fn sync(&mut self) -> Vec<Durable> {
         let mut told = Vec::new();
         if let Some(token) = self.disk.complete_sync() {
             self.wal.synced(token, &mut self.batch, &mut |durable| told.push(durable));
@@ -59,7 +63,7 @@ impl Bench {
     }
 
     /// Ends the turn, and lets every sync end.
-    pub(super) fn settle(&mut self) -> Vec<Durable> {
+    fn settle(&mut self) -> Vec<Durable> {
         self.flush();
         let mut told = Vec::new();
         while self.wal.in_flight().is_some() {
@@ -69,14 +73,7 @@ impl Bench {
     }
 
     /// Writes an image of one chunk.
-    pub(super) fn image(
-        &mut self,
-        group: u32,
-        index: u64,
-        term: u64,
-        chunk: &[u8],
-        from_leader: bool,
-    ) {
+    fn image(&mut self, group: u32, index: u64, term: u64, chunk: &[u8], from_leader: bool) {
         let group = GroupId(group);
         self.wal.begin_image(group, Index(index), Term(term), &mut self.batch);
         self.wal.image_chunk(group, chunk, &mut self.batch);
@@ -84,18 +81,18 @@ impl Bench {
     }
 
     /// Appends an entry.
-    pub(super) fn entry(&mut self, group: u32, term: u64, index: u64, bytes: &[u8]) {
+    fn entry(&mut self, group: u32, term: u64, index: u64, bytes: &[u8]) {
         self.wal.entry(GroupId(group), Term(term), Index(index), bytes);
     }
 
     /// The indexes recovered for a group.
-    pub(super) fn indexes(&self, group: u32) -> Vec<u64> {
+    fn indexes(&self, group: u32) -> Vec<u64> {
         let entries = &self.recovered.groups[&GroupId(group)].entries;
         entries.iter().map(|entry| entry.1.0).collect()
     }
 
     /// Whether a group may have lost promises.
-    pub(super) fn is_damaged(&self, group: u32) -> bool {
+    fn is_damaged(&self, group: u32) -> bool {
         let said = self.recovered.groups.get(&GroupId(group));
         said.map_or(self.recovered.damaged, |said| said.damaged)
     }

@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
 use crate::outputs::{DiskBatch, FileId};
 use crate::rng::{Chance, Seed};
+use crate::wal::record::{ALIGN, HEAD, Place, seal};
 use crate::wal::{Durable, Identity, WalError, WalRecovery};
 
 const LARGE: u64 = 1 << 20;
@@ -154,11 +155,13 @@ fn an_image_replaces_the_one_before() {
 #[test]
 fn an_image_without_a_record_is_removed() {
     let mut bench = bench();
+    bench.settle();
     bench.wal.begin_image(GroupId(1), Index(30), Term(1), &mut bench.batch);
     bench.wal.image_chunk(GroupId(1), b"half", &mut bench.batch);
     bench.settle();
     bench.disk.crash();
     bench.restart();
+    bench.settle();
     assert!(!bench.recovered.groups.contains_key(&GroupId(1)));
     assert!(bench.disk.listing().iter().all(|file| matches!(file.0, FileId::Segment(_))));
 }
@@ -308,13 +311,26 @@ fn a_truncation_lost_in_a_hole_does_not_bring_entries_together_that_never_were()
 }
 
 #[test]
-fn a_log_of_another_node_or_version_is_refused() {
+fn a_log_of_another_node_is_refused() {
     let mut bench = bench();
     bench.settle();
     let other = Identity { node: NodeId(2), ..IDENTITY };
     let mut recovery = WalRecovery::new(other, LARGE, &bench.disk.listing(), Bug::None);
     let file = recovery.wants().expect("there is a segment");
     assert_eq!(recovery.feed(bench.disk.read(file)), Err(WalError::Foreign(IDENTITY)));
+}
+
+#[test]
+fn a_log_of_another_version_is_refused() {
+    let mut bench = bench();
+    bench.settle();
+    let mut header = bench.disk.read(FileId::Segment(1)).expect("it is readable")[..96].to_vec();
+    let body = u32::from_le_bytes(header[..4].try_into().expect("four bytes")) as usize;
+    header.truncate((HEAD + body).next_multiple_of(ALIGN));
+    header[HEAD..HEAD + 2].copy_from_slice(&2_u16.to_le_bytes());
+    seal(&mut header, body, Place { segment: 1, offset: 0 }, true);
+    let mut recovery = WalRecovery::new(IDENTITY, LARGE, &[(FileId::Segment(1), 96)], Bug::None);
+    assert_eq!(recovery.feed(Some(&header)), Err(WalError::Version(2)));
 }
 
 #[test]

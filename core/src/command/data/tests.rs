@@ -1,0 +1,601 @@
+//! What commands answer, by tables; ops that are damaged; and [`model`].
+
+mod model;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::command::data::op::Op;
+use crate::command::{
+    Applying, Outcome, Reading, Scope, apply, encode, encode_expire, read, resolve, touched,
+};
+use crate::ids::Keyspace;
+use crate::resp::{ArgsBuffer, Proto, Reply};
+use crate::rng::{Chance, Seed};
+use crate::store::{Store, Version};
+use crate::time::WallTime;
+
+/// One group on one node, at a time of its own.
+struct Group {
+    store: Store,
+    keyspace: Keyspace,
+    /// What the log's time and the clock are.
+    log: u64,
+    wall: u64,
+    version: u64,
+    /// The last op.
+    op: Vec<u8>,
+}
+
+impl Group {
+    fn new() -> Self {
+        let store = Store::with_segments_of(7, 4);
+        Self { store, keyspace: Keyspace(0), log: 1000, wall: 1000, version: 0, op: Vec::new() }
+    }
+
+    /// Both clocks go on together.
+    fn at(mut self, time: u64) -> Self {
+        (self.log, self.wall) = (time, time);
+        self
+    }
+
+    fn run(&mut self, parts: &[&[u8]]) -> String {
+        let (mut buffer, mut bytes, mut out) = (ArgsBuffer::default(), Vec::new(), Vec::new());
+        let args = buffer.compose(&mut bytes, parts);
+        let spec = resolve(&args).unwrap_or_else(|_| panic!("{parts:?} is no command"));
+        assert!(spec.accepts(args.len()), "{parts:?} has not the number of arguments it needs");
+        let mut reply = Reply::new(&mut out, Proto::Resp2);
+        if matches!(spec.scope, Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_)) {
+            self.op = b"before".to_vec();
+            match encode(spec, self.keyspace, &args, WallTime(self.wall), &mut self.op) {
+                Err(text) => {
+                    assert_eq!(self.op, b"before", "a refused write leaves no bytes");
+                    reply.error(text);
+                }
+                Ok(()) => {
+                    self.op.drain(..b"before".len());
+                    self.version += 1;
+                    let (now, version) = (WallTime(self.log), Version(self.version));
+                    let applying = Applying { now, version };
+                    apply(&self.op, applying, &mut self.store, &mut reply).expect("well formed");
+                }
+            }
+        } else {
+            let (log, wall) = (WallTime(self.log), WallTime(self.wall));
+            let reading = Reading { log, wall, chance: 5 };
+            let outcome = read(spec, self.keyspace, &args, reading, &self.store, &mut reply);
+            if outcome == Outcome::Overdue {
+                assert!(out.is_empty(), "an overdue read answers nothing");
+                return "overdue".to_string();
+            }
+        }
+        String::from_utf8_lossy(&out).trim_end().replace("\r\n", " ")
+    }
+
+    /// A line of words; `''` is an empty one.
+    fn line(&mut self, line: &str) -> String {
+        let words = line.split(' ').map(|word| if word == "''" { "" } else { word });
+        let parts: Vec<&[u8]> = words.map(str::as_bytes).collect();
+        self.run(&parts)
+    }
+}
+
+/// Runs lines of `command -> answer` one after the other.
+fn check_in(group: &mut Group, story: &str) {
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (command, answer) = line.split_once(" -> ").expect("a command and its answer");
+        assert_eq!(group.line(command), answer, "{command}");
+        group.store.check();
+    }
+}
+
+fn check(story: &str) {
+    check_in(&mut Group::new(), story);
+}
+
+#[test]
+fn set_and_get() {
+    check(
+        "GET k -> $-1
+         SET k one -> +OK
+         GET k -> $3 one
+         set k two nx -> $-1
+         SET k two XX -> +OK
+         SET other two XX -> $-1
+         SET other two NX -> +OK
+         SET k three GET -> $3 two
+         SET new three GET -> $-1
+         SET new four NX GET -> $5 three
+         GET new -> $5 three
+         SET k v NX XX -> -ERR syntax error
+         SET k v EX -> -ERR syntax error
+         SET k v EX 10 PX 10 -> -ERR syntax error
+         SET k v EX 10 KEEPTTL -> -ERR syntax error
+         SET k v KEEPTTL PXAT 10 -> -ERR syntax error
+         SET k v nonsense -> -ERR syntax error
+         SET k v EX ten -> -ERR value is not an integer or out of range
+         SET k v EX 0 -> -ERR invalid expire time in 'set' command
+         SET k v PX -5 -> -ERR invalid expire time in 'set' command
+         SET k v EX 9223372036854775807 -> -ERR invalid expire time in 'set' command
+         SETEX k 0 v -> -ERR invalid expire time in 'setex' command
+         PSETEX k -1 v -> -ERR invalid expire time in 'psetex' command
+         GETEX k EX 0 -> -ERR invalid expire time in 'getex' command
+         GET k -> $5 three
+         SETNX k v -> :0
+         SETNX fresh v -> :1
+         GETSET k w -> $5 three
+         GETSET nothing w -> $-1
+         GETDEL k -> $1 w
+         GETDEL k -> $-1
+         GET nothing -> $1 w
+         MSET a 1 b 2 a 3 -> +OK
+         MGET a b c a -> *4 $1 3 $1 2 $-1 $1 3
+         MSETNX c 1 a 2 -> :0
+         MSETNX c 1 d 2 -> :1
+         MSET a 1 b -> -ERR wrong number of arguments for 'mset' command
+         MSETNX a 1 b -> -ERR wrong number of arguments for 'msetnx' command",
+    );
+}
+
+#[test]
+fn parts_of_strings() {
+    check(
+        "APPEND k Hello -> :5
+         APPEND k World -> :10
+         STRLEN k -> :10
+         STRLEN nothing -> :0
+         GETRANGE k 0 3 -> $4 Hell
+         GETRANGE k -3 -1 -> $3 rld
+         GETRANGE k 0 -1 -> $10 HelloWorld
+         GETRANGE k 5 100 -> $5 World
+         GETRANGE k 8 2 -> $0
+         GETRANGE k -2 -5 -> $0
+         GETRANGE k -100 1 -> $2 He
+         GETRANGE k -100 -50 -> $1 H
+         GETRANGE nothing 0 -1 -> $0
+         SUBSTR k 1 2 -> $2 el
+         GETRANGE k a 2 -> -ERR value is not an integer or out of range
+         SETRANGE k 5 Redis -> :10
+         SETRANGE k 8 forever -> :15
+         GET k -> $15 HelloRedforever
+         SETRANGE k -1 x -> -ERR offset is out of range
+         SETRANGE k x x -> -ERR value is not an integer or out of range
+         SETRANGE k 536870912 x -> -ERR string exceeds maximum allowed size (proto-max-bulk-len)
+         SETRANGE nothing 3 '' -> :0
+         EXISTS nothing -> :0
+         SETRANGE k 3 '' -> :15
+         SETRANGE padded 2 x -> :3
+         GET padded -> $3 \0\0x",
+    );
+}
+
+#[test]
+fn numbers() {
+    check(
+        "INCR n -> :1
+         INCRBY n 41 -> :42
+         DECR n -> :41
+         DECRBY n 43 -> :-2
+         GET n -> $2 -2
+         INCRBY n x -> -ERR value is not an integer or out of range
+         INCRBY n 9223372036854775808 -> -ERR value is not an integer or out of range
+         DECRBY n -9223372036854775808 -> -ERR decrement would overflow
+         DECRBY n 9223372036854775806 -> :-9223372036854775808
+         DECR n -> -ERR increment or decrement would overflow
+         INCRBY n 9223372036854775807 -> :-1
+         SET n 9223372036854775807 -> +OK
+         INCR n -> -ERR increment or decrement would overflow
+         SET n 01 -> +OK
+         INCR n -> -ERR value is not an integer or out of range
+         SET n '' -> +OK
+         INCR n -> -ERR value is not an integer or out of range
+         SET n -0 -> +OK
+         INCR n -> -ERR value is not an integer or out of range
+         SET f 10.50 -> +OK
+         INCRBYFLOAT f 0.1 -> $4 10.6
+         INCRBYFLOAT f -5 -> $3 5.6
+         SET f 5.0e3 -> +OK
+         INCRBYFLOAT f 2.0e2 -> $4 5200
+         SET f 0.1 -> +OK
+         INCRBYFLOAT f 0.2 -> $3 0.3
+         INCRBYFLOAT f -0.3 -> $1 0
+         INCRBYFLOAT f 3.0e3 -> $4 3000
+         INCRBYFLOAT f -.5 -> $6 2999.5
+         INCRBYFLOAT fresh +1.25 -> $4 1.25
+         INCRBYFLOAT f x -> -ERR value is not a valid float
+         INCRBYFLOAT f nan -> -ERR value is not a valid float
+         INCRBYFLOAT f '' -> -ERR value is not a valid float
+         INCRBYFLOAT f inf -> -ERR increment would produce NaN or Infinity
+         SET f abc -> +OK
+         INCRBYFLOAT f 1 -> -ERR value is not a valid float
+         GET f -> $3 abc",
+    );
+}
+
+#[test]
+fn keys() {
+    check(
+        "MSET a 1 b 2 c 3 -> +OK
+         DBSIZE -> :3
+         EXISTS a b nothing a -> :3
+         TOUCH a nothing -> :1
+         TYPE a -> +string
+         TYPE nothing -> +none
+         DEL a nothing a -> :1
+         UNLINK b -> :1
+         RENAME nothing x -> -ERR no such key
+         RENAME c d -> +OK
+         RENAME d d -> +OK
+         RENAMENX d d -> :0
+         GET d -> $1 3
+         SET e 5 -> +OK
+         RENAMENX d e -> :0
+         RENAMENX d f -> :1
+         RENAMENX d f -> -ERR no such key
+         COPY e e -> -ERR source and destination objects are the same
+         COPY e f -> :0
+         COPY e f REPLACE -> :1
+         COPY nothing f REPLACE -> :0
+         COPY e e DB 3 -> :1
+         COPY e e DB 16 -> -ERR DB index is out of range
+         COPY e e DB x -> -ERR value is not an integer or out of range
+         COPY e e DB -> -ERR syntax error
+         COPY e f nonsense -> -ERR syntax error
+         MGET e f -> *2 $1 5 $1 5
+         FLUSHDB nonsense -> -ERR syntax error
+         FLUSHDB ASYNC SYNC -> -ERR syntax error
+         FLUSHDB ASYNC -> +OK
+         DBSIZE -> :0",
+    );
+    let mut group = Group::new();
+    check_in(&mut group, "SET k v -> +OK\nCOPY k k DB 3 -> :1\nFLUSHDB -> +OK");
+    group.keyspace = Keyspace(3);
+    check_in(&mut group, "GET k -> $1 v\nFLUSHALL SYNC -> +OK\nGET k -> $-1");
+}
+
+#[test]
+fn deadlines() {
+    let story = "SET k v -> +OK
+         TTL k -> :-1
+         TTL nothing -> :-2
+         EXPIRETIME k -> :-1
+         PEXPIRETIME nothing -> :-2
+         EXPIRE nothing 10 -> :0
+         EXPIRE k 10 -> :1
+         TTL k -> :10
+         PTTL k -> :10000
+         EXPIRETIME k -> :11
+         PEXPIRETIME k -> :11000
+         EXPIRE k 5 GT -> :0
+         EXPIRE k 20 GT -> :1
+         EXPIRE k 30 LT -> :0
+         EXPIRE k 15 LT -> :1
+         EXPIRE k 15 NX -> :0
+         EXPIRE k 16 XX GT -> :1
+         PTTL k -> :16000
+         PERSIST k -> :1
+         PERSIST k -> :0
+         EXPIRE k 10 XX -> :0
+         EXPIRE k 10 GT -> :0
+         EXPIRE k 10 LT -> :1
+         PERSIST k -> :1
+         EXPIRE k 10 NX -> :1
+         EXPIRE k 10 NX XX -> -ERR NX and XX, GT or LT options at the same time are not compatible
+         EXPIRE k 10 GT LT -> -ERR GT and LT options at the same time are not compatible
+         EXPIRE k 10 nonsense -> -ERR Unsupported option
+         EXPIRE k x -> -ERR value is not an integer or out of range
+         EXPIRE k 9223372036854775807 -> -ERR invalid expire time in 'expire' command
+         PEXPIRE k 9223372036854775807 -> -ERR invalid expire time in 'pexpire' command
+         EXPIREAT k -9223372036854775808 -> -ERR invalid expire time in 'expireat' command
+         PTTL k -> :10000
+         PEXPIRE k 1700 -> :1
+         TTL k -> :2
+         PEXPIREAT k 5000 -> :1
+         PTTL k -> :4000
+         SET k w KEEPTTL -> +OK
+         PTTL k -> :4000
+         APPEND k x -> :2
+         SETRANGE k 0 y -> :2
+         PTTL k -> :4000
+         GETEX k -> $2 yx
+         PTTL k -> :4000
+         GETEX k PERSIST -> $2 yx
+         TTL k -> :-1
+         GETEX k EXAT 9 -> $2 yx
+         PTTL k -> :8000
+         GETEX k PERSIST EX 9 -> -ERR syntax error
+         GETEX k EX -> -ERR syntax error
+         GETEX k nonsense 3 -> -ERR syntax error
+         GETEX nothing EX 3 -> $-1
+         RENAME k l -> +OK
+         PTTL l -> :8000
+         COPY l k -> :1
+         PTTL k -> :8000
+         SET k v -> +OK
+         TTL k -> :-1
+         SETEX n 7 5 -> +OK
+         INCR n -> :6
+         INCRBYFLOAT n 0.5 -> $3 6.5
+         TTL n -> :7
+         EXPIREAT n 1 -> :1
+         EXISTS n -> :0
+         EXPIRE l -1 -> :1
+         EXISTS l -> :0
+         SET k v PXAT 500 GET -> $1 v
+         EXISTS k -> :0";
+    check(story);
+}
+
+#[test]
+fn keys_that_have_ended_are_not_there() {
+    let write = "SET k 5 PX 100 -> +OK\nSET other v -> +OK";
+    for (command, answer) in [
+        ("GET k", "$-1"),
+        ("INCR k", ":1"),
+        ("INCRBYFLOAT k 1", "$1 1"),
+        ("APPEND k x", ":1"),
+        ("SETRANGE k 1 x", ":2"),
+        ("SET k v XX", "$-1"),
+        ("SET k v NX", "+OK"),
+        ("SET k v GET", "$-1"),
+        ("SETNX k v", ":1"),
+        ("GETDEL k", "$-1"),
+        ("GETEX k PERSIST", "$-1"),
+        ("PERSIST k", ":0"),
+        ("EXPIRE k 10", ":0"),
+        ("DEL k", ":0"),
+        ("RENAME k l", "-ERR no such key"),
+        ("RENAMENX other k", ":1"),
+        ("COPY k l", ":0"),
+        ("COPY other k", ":1"),
+        ("MSETNX k 1 l 2", ":1"),
+        ("EXISTS k other", ":1"),
+        ("TTL k", ":-2"),
+        ("MGET k other", "*2 $-1 $1 v"),
+        ("KEYS *", "*1 $5 other"),
+        ("SCAN 0", "*2 $1 0 *1 $5 other"),
+        ("RANDOMKEY", "$5 other"),
+        ("DBSIZE", ":1"),
+        ("OBJECT ENCODING k", "$-1"),
+        ("MEMORY USAGE k", "$-1"),
+    ] {
+        let mut group = Group::new();
+        check_in(&mut group, write);
+        let mut group = group.at(1100);
+        assert_eq!(group.line(command), answer, "{command}");
+        group.store.check();
+        // Whatever was made anew has no deadline.
+        assert!(["-2", "-1"].map(|left| format!(":{left}")).contains(&group.line("TTL k")));
+        let mut reads_at_1099 = Group::new();
+        check_in(&mut reads_at_1099, write);
+        check_in(&mut reads_at_1099.at(1099), "EXISTS k -> :1");
+    }
+}
+
+#[test]
+fn reads_wait_for_the_log_where_the_clock_is_ahead() {
+    for command in [
+        "GET k",
+        "STRLEN k",
+        "GETRANGE k 0 1",
+        "MGET other k",
+        "EXISTS other k",
+        "TYPE k",
+        "TTL k",
+        "PTTL k",
+        "EXPIRETIME k",
+        "KEYS k*",
+        "SCAN 0",
+        "DBSIZE",
+        "OBJECT ENCODING k",
+        "MEMORY USAGE k",
+        "DEBUG OBJECT k",
+    ] {
+        let mut group = Group::new();
+        check_in(&mut group, "SET k v PX 100 -> +OK\nSET other v -> +OK");
+        group.wall = 1100;
+        assert_eq!(group.line(command), "overdue", "{command}");
+        check_in(&mut group, "GET other -> $1 v\nKEYS o* -> *1 $5 other");
+        group.log = 1100;
+        assert_ne!(group.line(command), "overdue", "{command}");
+    }
+}
+
+#[test]
+fn scans() {
+    let mut group = Group::new();
+    assert_eq!(group.line("SCAN 0"), "*2 $1 0 *0");
+    assert_eq!(group.line("RANDOMKEY"), "$-1");
+    for number in 0..50 {
+        group.line(&format!("SET key:{number} v"));
+    }
+    let (mut cursor, mut seen, mut calls) = ("0".to_string(), Vec::new(), 0);
+    loop {
+        let answer = group.line(&format!("SCAN {cursor} COUNT 7 MATCH key:*"));
+        let words: Vec<&str> = answer.split(' ').collect();
+        cursor = words[2].to_string();
+        let names = words[4..].iter().skip(1).step_by(2);
+        seen.extend(names.map(ToString::to_string));
+        calls += 1;
+        if cursor == "0" {
+            break;
+        }
+    }
+    assert!(calls >= 7, "pages are of about the size asked for");
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 50);
+    assert_eq!(group.line("KEYS *").split(' ').next(), Some("*50"));
+    check_in(
+        &mut group,
+        "KEYS key:4[0] -> *1 $6 key:40
+         KEYS nothing* -> *0
+         SCAN 0 COUNT 1000 MATCH key:7 -> *2 $1 0 *1 $5 key:7
+         SCAN 0 COUNT 1000 TYPE list -> *2 $1 0 *0
+         SCAN x -> -ERR invalid cursor
+         SCAN -1 -> -ERR invalid cursor
+         SCAN +1 -> -ERR invalid cursor
+         SCAN 18446744073709551615 -> *2 $1 0 *0
+         SCAN 0 COUNT 0 -> -ERR syntax error
+         SCAN 0 COUNT x -> -ERR value is not an integer or out of range
+         SCAN 0 COUNT -> -ERR syntax error
+         SCAN 0 nonsense 1 -> -ERR syntax error",
+    );
+    assert!(group.line("RANDOMKEY").contains("key:"));
+}
+
+#[test]
+fn looks_inside() {
+    let mut group = Group::new();
+    group.line(&format!("SET long {}", "x".repeat(45)));
+    check_in(
+        &mut group,
+        "SET n 12 -> +OK
+         SET s abc -> +OK
+         OBJECT ENCODING n -> $3 int
+         OBJECT ENCODING s -> $6 embstr
+         OBJECT ENCODING long -> $3 raw
+         OBJECT REFCOUNT s -> :1
+         OBJECT IDLETIME s -> :0
+         OBJECT IDLETIME nothing -> $-1
+         MEMORY USAGE nothing -> $-1
+         MEMORY USAGE s SAMPLES -> -ERR syntax error
+         MEMORY USAGE s SAMPLES -1 -> -ERR syntax error
+         MEMORY USAGE s SAMPLES x -> -ERR value is not an integer or out of range
+         DEBUG OBJECT nothing -> -ERR no such key",
+    );
+    assert!(group.line("OBJECT FREQ s").starts_with("-ERR An LFU maxmemory policy"));
+    assert!(group.line("MEMORY USAGE long SAMPLES 5").starts_with(':'));
+    assert!(group.line("DEBUG OBJECT s").contains("encoding:embstr serializedlength:3"));
+}
+
+#[test]
+fn keys_and_values_are_any_bytes() {
+    let mut group = Group::new();
+    let (name, value) = (&b"\0\r\n\xff"[..], &b"\xfe\0 \r\n"[..]);
+    assert_eq!(group.run(&[b"SET", name, value]), "+OK");
+    assert_eq!(group.run(&[b"STRLEN", name]), ":5");
+    assert_eq!(group.run(&[b"SET", b"", b""]), "+OK");
+    assert_eq!(group.run(&[b"GET", b""]), "$0");
+    assert_eq!(group.run(&[b"EXISTS", b"", name]), ":2");
+}
+
+/// Commands whose ops are all the kinds there are.
+const EVERY_OP: &[&str] = &[
+    "SET k v",
+    "SET k v PX 5 NX GET",
+    "GETEX k",
+    "GETEX k EX 5",
+    "GETEX k PERSIST",
+    "GETDEL k",
+    "APPEND k v",
+    "SETRANGE k 5 v",
+    "INCRBY k -7",
+    "INCRBYFLOAT k 1.5",
+    "MSET a 1 b 2",
+    "MSETNX a 1 b 2",
+    "DEL a b c",
+    "RENAME a b",
+    "RENAMENX a b",
+    "COPY a b DB 3 REPLACE",
+    "FLUSHDB",
+    "FLUSHALL",
+    "EXPIRE k 5 XX GT",
+    "PERSIST k",
+];
+
+fn every_op() -> Vec<Vec<u8>> {
+    let mut expire = Vec::new();
+    encode_expire(9, &mut expire);
+    let mut ops = vec![expire];
+    for line in EVERY_OP {
+        let mut group = Group::new();
+        group.line(line);
+        ops.push(group.op);
+    }
+    ops
+}
+
+#[test]
+fn ops_keep_their_numbers() {
+    let numbers: Vec<u8> = every_op().iter().map(|op| op[0]).collect();
+    let expected = [17, 1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 13, 14, 15, 16];
+    assert_eq!(numbers, expected);
+    let mut group = Group::new();
+    group.line("SET key value PX 5 XX");
+    let bytes = b"\x01\x00\x03\x00\x00\x00key\x0a\xed\x03\0\0\0\0\0\0\x05\0\0\0value";
+    assert_eq!(group.op, bytes);
+}
+
+#[test]
+fn ops_say_which_keys_they_touch() {
+    for (line, expected) in [
+        ("SET k v", "k"),
+        ("GETEX k", "k"),
+        ("GETDEL k", "k"),
+        ("APPEND k v", "k"),
+        ("SETRANGE k 1 v", "k"),
+        ("INCR k", "k"),
+        ("INCRBYFLOAT k 1", "k"),
+        ("MSET a 1 b 2", "a b"),
+        ("DEL a b", "a b"),
+        ("RENAME a b", "a b"),
+        ("COPY a b", "b"),
+        ("FLUSHDB", "any"),
+        ("FLUSHALL", "any"),
+        ("EXPIRE k 1", "k"),
+        ("PERSIST k", "k"),
+    ] {
+        let mut group = Group::new();
+        group.line(line);
+        let mut names = Vec::new();
+        touched(&group.op, &mut |key| {
+            let name = key.map_or(&b"any"[..], |key| key.name);
+            names.push(String::from_utf8_lossy(name).to_string());
+        })
+        .expect("well formed");
+        assert_eq!(names.join(" "), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_is_taken_is_what_was_put() {
+    for op in every_op() {
+        let mut again = Vec::new();
+        Op::take(&op).expect("well formed").put(&mut again);
+        assert_eq!(again, op);
+    }
+}
+
+#[test]
+fn damaged_ops_do_no_harm() {
+    let mut chance = Chance::new(Seed::from_number(3), 0);
+    let mut store = Store::with_segments_of(1, 2);
+    let mut step = 0;
+    for op in every_op() {
+        for cut in 0..op.len() {
+            assert!(Op::take(&op[..cut]).is_err(), "half an op is none");
+        }
+        let longer = [&op[..], &[0]].concat();
+        assert!(Op::take(&longer).is_err(), "nothing may follow an op");
+        for _ in 0..300 {
+            let mut bytes = op.clone();
+            for _ in 0..=chance.up_to(2) {
+                let at = chance.up_to(bytes.len() as u64 - 1) as usize;
+                bytes[at] = chance.bits() as u8;
+            }
+            // A large offset is well formed, and only makes this test slow.
+            if matches!(Op::take(&bytes), Ok(Op::SetRange { offset, .. }) if offset > 1 << 20) {
+                continue;
+            }
+            step += 1;
+            let applying = Applying { now: WallTime(step), version: Version(step) };
+            let known = touched(&bytes, &mut |_| {}).is_ok();
+            let applied = apply(&bytes, applying, &mut store, &mut Reply::nowhere());
+            assert_eq!(applied.is_ok(), known);
+        }
+        store.check();
+    }
+}

@@ -1,0 +1,98 @@
+//! Commands on their way between engines: to whoever leads, and their answers back.
+
+use crate::bytes::Malformed;
+use crate::command;
+use crate::engine::{Turn, find};
+use crate::entry::Forwarded;
+use crate::group::{Origin, Request, writes};
+use crate::ids::{GroupId, LaneId, NodeId, Term};
+use crate::message::{Answer, Fate, Forward, Handoff};
+use crate::resp::{Args, ArgsBuffer};
+
+impl Turn<'_> {
+    /// A command for a group of this lane: taken by the replica here if it leads, sent on if not.
+    pub(super) fn dispatch(&mut self, id: GroupId, request: &Request<'_>) {
+        let (partitions, mut room) = self.engine.split(self.out);
+        let Some(partition) = find(partitions, room.config, id) else {
+            return;
+        };
+        match &mut partition.group {
+            // What waits in the outbox came before.
+            Some(group) if group.accepts() && partition.outbox.is_empty() => {
+                if writes(request.spec) {
+                    group.accept_write(request, &mut room);
+                } else {
+                    group.accept_read(request, &mut room);
+                }
+            }
+            _ => partition.outbox.accept(id, request, &mut room),
+        }
+        self.touch(id);
+    }
+
+    /// A command of a client of another engine of this node.
+    pub(super) fn on_handoff(&mut self, from: LaneId, handoff: &Handoff<'_>) {
+        let mut buffer = ArgsBuffer::default();
+        let args = buffer.decode(handoff.args).expect("engines of one node are of one mind");
+        let Ok(spec) = command::resolve(&args) else {
+            unreachable!("the other engine has resolved it");
+        };
+        let Handoff { group, ticket, proto, keyspace, .. } = *handoff;
+        let origin = Origin::Lane(from, ticket);
+        self.dispatch(group, &Request { origin, spec, keyspace, proto, args, forwarded: None });
+    }
+
+    /// A command of a client of another node.
+    pub(super) fn on_forward(
+        &mut self,
+        from: NodeId,
+        forward: &Forward<'_>,
+    ) -> Result<(), Malformed> {
+        let mut buffer = ArgsBuffer::default();
+        let args: Args<'_> = buffer.decode(forward.args)?;
+        let spec = command::resolve(&args).map_err(|_| Malformed)?;
+        if writes(spec) != forward.write.is_some() {
+            return Err(Malformed);
+        }
+        let Forward { group: id, term, life, id: number, proto, keyspace, .. } = *forward;
+        let origin = Origin::Peer { node: from, life, id: number, term };
+        let (partitions, mut room) = self.engine.split(self.out);
+        let Some(partition) = find(partitions, room.config, id) else {
+            return Err(Malformed);
+        };
+        let Some(group) = &mut partition.group else {
+            room.not_taken(id, origin, Fate::NotTaken, Term(0), None);
+            return Ok(());
+        };
+        if !group.accepts() || group.raft.term() != term {
+            let (reign, leader) = (group.raft.term(), group.raft.leader());
+            room.not_taken(id, origin, Fate::NotTaken, reign, leader);
+            return Ok(());
+        }
+        if group.busy(room.config) {
+            room.not_taken(id, origin, Fate::Busy, term, Some(room.config.node));
+            return Ok(());
+        }
+        let forwarded = forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
+        let request = Request { origin, spec, keyspace, proto, args, forwarded };
+        if forwarded.is_some() {
+            group.accept_write(&request, &mut room);
+        } else {
+            group.accept_read(&request, &mut room);
+        }
+        self.touch(id);
+        Ok(())
+    }
+
+    /// What became of a command that was forwarded from here.
+    pub(super) fn on_answer(&mut self, from: NodeId, answer: &Answer<'_>) {
+        if answer.life != self.engine.life {
+            return;
+        }
+        let (partitions, mut room) = self.engine.split(self.out);
+        if let Some(partition) = find(partitions, room.config, answer.group) {
+            partition.outbox.on_answer(from, answer, &mut room);
+            self.touch(answer.group);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Commands of clients: answered here, or asked of the groups whose keys they name, in parts if need be.
+
+use alloc::vec::Vec;
+
+use crate::command::connection::{self, Connection, Effect, Facts, KeyspaceFacts, put_list};
+use crate::command::{self, CommandId, Merge, Scope, Spec};
+use crate::engine::turn::{Admission, Turn};
+use crate::group::{Origin, Request, group_of_cursor};
+use crate::ids::{ClientId, GroupId, KEYSPACES, Keyspace};
+use crate::message::{self, Handoff, Message, Ticket};
+use crate::resp::{Args, ArgsBuffer, Proto, Reply};
+use crate::session::Client;
+use crate::time::WallTime;
+
+/// Keys of one command, at most: the number of one has 16 bits.
+const MOST_KEYS: usize = 65_535;
+
+/// A command of a client, looked up and let in.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    spec: &'static Spec,
+    args: Args<'a>,
+    ticket: Ticket,
+    keyspace: Keyspace,
+    proto: Proto,
+}
+
+impl Turn<'_> {
+    /// A client has connected.
+    pub fn client_opened(&mut self, client: ClientId) {
+        let engine = &mut *self.engine;
+        engine.connections += 1;
+        let id = engine.connections << 8 | u64::from(engine.config.lane.0);
+        engine.sessions.open(client, Connection::new(id, engine.now));
+    }
+
+    /// From where to where it has connected, for CLIENT LIST.
+    pub fn client_address(&mut self, client: ClientId, peer: &str, local: &str) {
+        if let Some(state) = self.engine.sessions.client_mut(client) {
+            state.connection.address = peer.into();
+            state.connection.local = local.into();
+        }
+    }
+
+    pub(super) fn on_request(&mut self, client: ClientId, args: &Args<'_>) -> Admission {
+        let engine = &mut *self.engine;
+        let (limits, now) = (&engine.config.limits, engine.now);
+        let Some(state) = engine.sessions.client_mut(client) else {
+            return Admission::Taken;
+        };
+        if state.closing || args.is_empty() {
+            return Admission::Taken;
+        }
+        if state.pending() >= limits.client_pending {
+            return Admission::Busy;
+        }
+        let spec = match command::resolve(args) {
+            Ok(spec) => spec,
+            Err(unresolved) => {
+                let answers = state.connection.begin_unknown(now);
+                let proto = state.connection.proto;
+                let ticket = engine.sessions.begin(client, !answers);
+                self.reply(ticket, proto, |reply| unresolved.put(args, reply));
+                return Admission::Taken;
+            }
+        };
+        let password = engine.config.server.password.as_deref();
+        let permitted =
+            state.connection.admitted(password) || spec.has(command::spec::flag::NO_AUTH);
+        if permitted && self.is_busy(spec, args) {
+            return Admission::Busy;
+        }
+        self.engine.counts.commands += 1;
+        self.run(client, spec, args, permitted);
+        Admission::Taken
+    }
+
+    /// Runs a command that is known to fit.
+    fn run(&mut self, client: ClientId, spec: &'static Spec, args: &Args<'_>, permitted: bool) {
+        let now = self.engine.now;
+        let state = self.engine.sessions.client_mut(client).expect("it was just looked at");
+        let answers = state.connection.begin(spec, args, now);
+        let (proto, keyspace) = (state.connection.proto, state.connection.keyspace);
+        let ticket = self.engine.sessions.begin(client, !answers);
+        let asked = Asked { spec, args: *args, ticket, keyspace, proto };
+        if !permitted {
+            return self.reply(ticket, proto, |reply| {
+                reply.error("NOAUTH Authentication required.");
+            });
+        }
+        match spec.scope {
+            Scope::Connection => self.on_connection(&asked),
+            Scope::Read | Scope::Write => self.ask_one(&asked),
+            Scope::SplitRead(merge) | Scope::SplitWrite(merge) => self.ask_split(&asked, merge),
+            Scope::EveryRead(merge) | Scope::EveryWrite(merge) => self.ask_every(&asked, merge),
+            Scope::Scan => {
+                let group = group_of_cursor(args.at(1)).unwrap_or(GroupId(1));
+                if group.0 > self.engine.placement.partitions() {
+                    return self.reply(ticket, proto, |reply| {
+                        reply.array(2);
+                        reply.bulk(b"0");
+                        reply.array(0);
+                    });
+                }
+                self.ask(group, &asked, 0, args);
+            }
+            Scope::RandomKey => self.ask_every(&asked, Merge::FirstFound),
+            Scope::Wait => self.on_wait(&asked),
+        }
+    }
+
+    /// Answers a command at once.
+    fn reply(&mut self, ticket: Ticket, proto: Proto, write: impl FnOnce(&mut Reply<'_>)) {
+        let out = &mut *self.out;
+        self.engine.sessions.answer(ticket, &mut out.replies, &mut out.closes, |bytes| {
+            write(&mut Reply::new(bytes, proto));
+        });
+    }
+
+    /// All keys belong to one group, or the command is refused.
+    fn ask_one(&mut self, asked: &Asked<'_>) {
+        let Asked { spec, args, ticket, proto, .. } = *asked;
+        let mut group = None;
+        if let Some((first, last, step)) = command::key_positions(spec, &args) {
+            for at in (first..=last).step_by(step) {
+                let own = self.engine.placement.group_of(args.at(at));
+                if group.is_some_and(|group| group != own) {
+                    return self.reply(ticket, proto, |reply| {
+                        reply.error("CROSSSLOT Keys in request don't hash to the same slot");
+                    });
+                }
+                group = Some(own);
+            }
+        }
+        self.ask(group.unwrap_or(GroupId(1)), asked, 0, &args);
+    }
+
+    /// The keys may belong to several groups: each is asked for its own.
+    fn ask_split(&mut self, asked: &Asked<'_>, merge: Merge) {
+        let Asked { spec, args, ticket, proto, .. } = *asked;
+        let Some((first, last, step)) = command::key_positions(spec, &args) else {
+            return self.ask(GroupId(1), asked, 0, &args);
+        };
+        let count = (last - first) / step + 1;
+        if count > MOST_KEYS || args.len() != first + count * step {
+            return self.reply(ticket, proto, |reply| {
+                reply.error_format(format_args!(
+                    "ERR wrong number of arguments for '{}' command",
+                    spec.name
+                ));
+            });
+        }
+        let mut parts: Vec<(GroupId, Vec<u16>)> = Vec::new();
+        for key in 0..count {
+            let group = self.engine.placement.group_of(args.at(first + key * step));
+            match parts.iter_mut().find(|(known, _)| *known == group) {
+                Some((_, keys)) => keys.push(key as u16),
+                None => parts.push((group, alloc::vec![key as u16])),
+            }
+        }
+        if let [(group, _)] = parts[..] {
+            return self.ask(group, asked, 0, &args);
+        }
+        let keys = parts.iter().map(|(_, keys)| keys.clone()).collect();
+        self.engine.sessions.split(ticket, merge, keys);
+        let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
+        for (number, (group, keys)) in parts.iter().enumerate() {
+            let mut words: Vec<&[u8]> = alloc::vec![args.at(0)];
+            for key in keys {
+                let at = first + usize::from(*key) * step;
+                words.extend((at..at + step).map(|at| args.at(at)));
+            }
+            let own = buffer.compose(&mut bytes, &words);
+            self.ask(*group, asked, number as u16, &own);
+        }
+    }
+
+    /// All groups are asked the same.
+    fn ask_every(&mut self, asked: &Asked<'_>, merge: Merge) {
+        let count = self.engine.placement.partitions();
+        if count == 1 {
+            return self.ask(GroupId(1), asked, 0, &asked.args);
+        }
+        let parts = (0..count).map(|_| Vec::new()).collect();
+        self.engine.sessions.split(asked.ticket, merge, parts);
+        // Which answer counts may depend on the order: it begins anywhere.
+        let start = self.engine.chance.up_to(u64::from(count) - 1) as u32;
+        for number in 0..count {
+            let group = GroupId((start + number) % count + 1);
+            self.ask(group, asked, number as u16, &asked.args);
+        }
+    }
+
+    /// Asks a group, wherever it is.
+    fn ask(&mut self, group: GroupId, asked: &Asked<'_>, part: u16, args: &Args<'_>) {
+        let ticket = Ticket { part, ..asked.ticket };
+        let (spec, keyspace, proto) = (asked.spec, asked.keyspace, asked.proto);
+        let lane = self.engine.placement.lane_of(group, self.engine.config.lanes);
+        if lane == self.engine.config.lane {
+            let origin = Origin::Client(ticket);
+            let args = *args;
+            let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
+            self.dispatch(group, &request);
+            return;
+        }
+        let mut bytes = core::mem::take(&mut self.engine.scratch);
+        bytes.clear();
+        args.put(&mut bytes);
+        let handoff = Handoff { group, ticket, proto, keyspace, args: &bytes };
+        message::send(&mut self.out.handoffs, u32::from(lane.0), &Message::Handoff(handoff));
+        self.engine.scratch = bytes;
+    }
+
+    /// WAIT numreplicas timeout; WAITAOF numlocal numreplicas timeout. Every write that was answered before
+    /// is on the disks of a majority, and answers leave in order: so much is certain at once.
+    fn on_wait(&mut self, asked: &Asked<'_>) {
+        let Asked { spec, args, ticket, proto, .. } = *asked;
+        let number = |at| -> Option<u64> {
+            args.get(at).and_then(|text| core::str::from_utf8(text).ok()?.parse().ok())
+        };
+        let factor = self.engine.placement.replicas(GroupId(1)).len() as i64;
+        let others = factor / 2;
+        let understood = (1..args.len()).all(|at| number(at).is_some());
+        self.reply(ticket, proto, |reply| {
+            if !understood {
+                reply.error("ERR value is not an integer or out of range");
+            } else if spec.id == CommandId::WaitAof {
+                reply.array(2);
+                reply.integer(1);
+                reply.integer(others);
+            } else {
+                reply.integer(others);
+            }
+        });
+    }
+
+    /// Whether any queue that the command would join is full.
+    fn is_busy(&self, spec: &Spec, args: &Args<'_>) -> bool {
+        let engine = &*self.engine;
+        let full = |group: GroupId| {
+            let Some(partition) = engine.partition(group) else { return false };
+            partition.outbox.len() >= engine.config.limits.outbox
+                || partition.group.as_ref().is_some_and(|group| group.busy(&engine.config))
+        };
+        match spec.scope {
+            Scope::Connection | Scope::Wait => false,
+            Scope::EveryRead(_) | Scope::EveryWrite(_) | Scope::RandomKey | Scope::Scan => {
+                engine.partitions.iter().flatten().any(|partition| full(partition.id))
+            }
+            _ => match command::key_positions(spec, args) {
+                None => full(GroupId(1)),
+                Some((first, last, step)) => (first..=last)
+                    .step_by(step)
+                    .any(|at| full(engine.placement.group_of(args.at(at)))),
+            },
+        }
+    }
+
+    /// A command that the session answers by itself.
+    fn on_connection(&mut self, asked: &Asked<'_>) {
+        let Asked { spec, args, ticket, proto, .. } = *asked;
+        let keyspaces = if spec.id == CommandId::Info { self.count_keys() } else { <_>::default() };
+        let engine = &mut *self.engine;
+        let mut bytes = core::mem::take(&mut engine.scratch);
+        bytes.clear();
+        let mut facts = engine.facts();
+        facts.keyspaces = keyspaces;
+        let state = engine.sessions.client(ticket.client).expect("it was just looked at");
+        let mut connection = state.connection.clone();
+        let mut reply = Reply::new(&mut bytes, proto);
+        let effect =
+            connection::execute(spec, &args, &mut connection, &facts, engine.now, &mut reply);
+        if let Some(state) = engine.sessions.client_mut(ticket.client) {
+            state.connection = connection;
+        }
+        self.carry_out(effect, ticket, proto, &mut bytes);
+        let out = &mut *self.out;
+        let sessions = &mut self.engine.sessions;
+        sessions.answer(ticket, &mut out.replies, &mut out.closes, |lane| {
+            lane.extend_from_slice(&bytes);
+        });
+        self.engine.scratch = bytes;
+    }
+
+    fn carry_out(&mut self, effect: Effect, ticket: Ticket, proto: Proto, bytes: &mut Vec<u8>) {
+        let engine = &mut *self.engine;
+        let now = engine.now;
+        match effect {
+            // Nothing here holds the commands of others back: a pause is over as soon as it begins.
+            Effect::None | Effect::Pause { .. } | Effect::Unpause => {}
+            Effect::Close => {
+                if let Some(state) = engine.sessions.client_mut(ticket.client) {
+                    state.closing = true;
+                }
+            }
+            Effect::Shutdown { now } => self.out.shutdown = Some(now),
+            Effect::List(filter) => {
+                let mut all: Vec<&Connection> =
+                    engine.sessions.iter().map(|(_, client)| &client.connection).collect();
+                all.sort_by_key(|connection| connection.id);
+                put_list(&filter, all.into_iter(), now, &mut Reply::new(bytes, proto));
+            }
+            Effect::Kill(filter) => {
+                let matches = |client: &Client| filter.matches(&client.connection, now);
+                let found: Vec<ClientId> = engine
+                    .sessions
+                    .iter()
+                    .filter(|(_, client)| matches(client))
+                    .map(|(id, _)| id)
+                    .collect();
+                filter.put(found.len(), &mut Reply::new(bytes, proto));
+                for client in found {
+                    if client == ticket.client {
+                        engine.sessions.client_mut(client).expect("it asked").closing = true;
+                    } else {
+                        self.out.closes.push(client);
+                    }
+                }
+            }
+            Effect::SetConfig(changes) => engine.settings.apply(&changes),
+            Effect::ResetCounters => engine.counts = <_>::default(),
+        }
+    }
+
+    fn count_keys(&self) -> [KeyspaceFacts; KEYSPACES as usize] {
+        let mut facts = [KeyspaceFacts::default(); KEYSPACES as usize];
+        for group in self.engine.replicas() {
+            for (number, facts) in facts.iter_mut().enumerate() {
+                facts.keys += group.store.len(Keyspace(number as u8));
+                facts.expiring += group.store.len_expiring(Keyspace(number as u8));
+            }
+        }
+        facts
+    }
+}
+
+impl crate::engine::Engine {
+    /// What commands on the connection want to know.
+    fn facts(&self) -> Facts<'_> {
+        let server = &self.config.server;
+        let led = self.replicas().filter(|group| group.raft.leads()).count();
+        Facts {
+            run_id: &server.run_id,
+            port: server.port,
+            process: server.process,
+            system: &server.system,
+            uptime: self.now.mono.since(self.begun_at),
+            password: server.password.as_deref(),
+            clients: self.sessions.count() as u64,
+            most_clients: server.most_clients,
+            memory: self.replicas().map(|group| group.store.memory() as u64).sum(),
+            connections: self.connections,
+            commands: self.counts.commands,
+            hits: self.counts.hits,
+            misses: self.counts.misses,
+            expired: self.counts.expired,
+            nodes: self.pulse.peers().len() as u32 + 1,
+            groups: self.replicas().count() as u32,
+            groups_led: led as u32,
+            log_offset: self.replicas().map(|group| group.raft.commit().0).sum(),
+            log_bytes: self.wal.bytes(),
+            last_save: WallTime(self.now.wall.0),
+            ..Facts::new(self.config.node, &self.settings)
+        }
+    }
+}
