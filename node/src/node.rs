@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_core::cluster::ClusterConfig;
-use driftless_core::config::{Bug, EngineConfig, Limits, Reads};
+use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Server};
 use driftless_core::placement::{Placement, Site};
 use driftless_core::rng::Seed;
 use driftless_core::{LaneId, NodeId};
@@ -120,13 +120,14 @@ async fn start_engines(
     seed: Seed,
 ) -> Result<Vec<Running>, NodeError> {
     let placement = Arc::new(placement(&settings.shared));
+    let server = server(settings, seed);
     let mut running = Vec::new();
     let mut recovered = Vec::new();
     for (at, door) in doors.into_iter().enumerate() {
         let lane = LaneId(at as u8);
         let (tell, told) = oneshot::channel();
         let engine = StartingEngine {
-            config: engine_config(settings, lane),
+            config: engine_config(settings, &server, lane),
             limits: client_limits(settings),
             settings: settings.clone(),
             placement: placement.clone(),
@@ -228,7 +229,7 @@ async fn run_disk(queue: Arc<DiskQueue>, mut disk: Box<dyn Disk>, inbox: Arc<Inb
     });
 }
 
-fn engine_config(settings: &Settings, lane: LaneId) -> EngineConfig {
+fn engine_config(settings: &Settings, server: &Server, lane: LaneId) -> EngineConfig {
     EngineConfig {
         cluster: settings.shared.cluster_id(),
         node: settings.node,
@@ -238,7 +239,21 @@ fn engine_config(settings: &Settings, lane: LaneId) -> EngineConfig {
         limits: Limits::default(),
         timing: settings.timing.clone(),
         reads: Reads::default(),
+        server: server.clone(),
         bug: Bug::None,
+    }
+}
+
+/// What clients are told of this run of the node.
+fn server(settings: &Settings, seed: Seed) -> Server {
+    let run_id = seed.0[..20].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    Server {
+        port: settings.clients_at.port(),
+        process: std::process::id(),
+        run_id,
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        password: settings.password.clone().map(String::into_bytes),
+        most_clients: u64::from(settings.max_clients),
     }
 }
 

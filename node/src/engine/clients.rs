@@ -146,6 +146,10 @@ impl Clients {
     pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
         for id in self.opened.drain(..) {
             turn.client_opened(ClientId(id));
+            if let Some(Some(wire)) = self.open.get(id as usize).map(|client| &client.wire) {
+                let (peer, local) = wire.addresses();
+                turn.client_address(ClientId(id), &peer, &local);
+            }
         }
         for id in std::mem::take(&mut self.busy) {
             self.feed(turn, id, arena, Source::Unused);

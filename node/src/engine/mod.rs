@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use driftless_core::{
-    Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, Role, Span, SyncToken,
+    Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, Span, SyncToken,
 };
 use tokio::time::Sleep;
 
@@ -331,8 +331,7 @@ impl Driver {
 
     fn has_retired(&self, now: Now) -> bool {
         let Some(by) = self.retire_by else { return false };
-        let leads = |group| self.engine.view(group).is_some_and(|view| view.role == Role::Leader);
-        by <= now.mono || !self.engine.groups().any(leads)
+        by <= now.mono || !self.engine.leads()
     }
 
     /// Waits until all that was written is durable.

@@ -1,6 +1,7 @@
 //! A connection that never blocks: what cannot be used or sent yet is kept, and nothing is kept when idle.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -45,6 +46,14 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, bell: Arc<Bell>) -> Self {
         let waker = Waker::from(bell.clone());
         Self { stream, bell, waker, unused: Vec::new(), unsent: Vec::new(), sent: 0 }
+    }
+
+    /// From where to where it is, as text.
+    pub(super) fn addresses(&self) -> (String, String) {
+        let text = |address: io::Result<SocketAddr>| {
+            address.map(|address| address.to_string()).unwrap_or_default()
+        };
+        (text(self.stream.peer_addr()), text(self.stream.local_addr()))
     }
 
     /// What rings for it.
