@@ -44,7 +44,9 @@ pub async fn run(
     let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
     let (fatal, mut failed) = mpsc::channel(4);
 
-    let engines = start_engines(&settings, &mut disks, doors.clients, &inboxes, seed).await?;
+    let (shutdown, mut asked) = mpsc::channel(1);
+    let engines =
+        start_engines(&settings, &mut disks, doors.clients, &inboxes, seed, &shutdown).await?;
     let links = Links::new(&settings, inboxes.clone(), fatal.clone());
     let (told, addresses) = watch::channel(Addresses::default());
     let gossip =
@@ -60,13 +62,14 @@ pub async fn run(
     ready(&settings);
     let outcome = tokio::select! {
         biased;
-        asked = stop => asked.map_err(NodeError::system("waiting for a signal")),
+        asked = stop => asked.map(|()| false).map_err(NodeError::system("waiting for a signal")),
+        Some(now) = asked.recv() => Ok(now),
         Some(error) = failed.recv() => Err(error),
     };
-    if outcome.is_ok() {
+    if let Ok(now) = outcome {
         tracing::info!("stops: hands leadership over and flushes its log");
         for inbox in &inboxes {
-            inbox.push(Note::Retire);
+            inbox.push(Note::Retire { now });
         }
         for engine in &mut engines {
             let _ = engine.await;
@@ -77,7 +80,7 @@ pub async fn run(
             return Err(error);
         }
     }
-    outcome
+    outcome.map(|_| ())
 }
 
 /// All ports of a node, bound.
@@ -118,6 +121,7 @@ async fn start_engines(
     doors: Vec<Option<Door>>,
     inboxes: &[Arc<Inbox>],
     seed: Seed,
+    shutdown: &mpsc::Sender<bool>,
 ) -> Result<Vec<Running>, NodeError> {
     let placement = Arc::new(placement(&settings.shared));
     let server = server(settings, seed);
@@ -136,6 +140,7 @@ async fn start_engines(
             disk: disks.open(lane)?,
             inbox: inboxes[at].clone(),
             engines: inboxes.to_vec(),
+            shutdown: shutdown.clone(),
         };
         let started = net::host(format!("engine-{at}"), engine.run(tell));
         running.push(started.map_err(NodeError::system("starting a thread"))?);
@@ -182,6 +187,7 @@ struct StartingEngine {
     disk: Box<dyn Disk>,
     inbox: Arc<Inbox>,
     engines: Vec<Arc<Inbox>>,
+    shutdown: mpsc::Sender<bool>,
 }
 
 impl StartingEngine {
@@ -216,6 +222,7 @@ impl StartingEngine {
             engines: self.engines,
             disk: queue,
             limits: self.limits,
+            shutdown: self.shutdown,
         })
         .await
     }

@@ -173,13 +173,13 @@ impl Stage {
         let child = self.cluster.start(node, &self.dir, PATIENCE)?;
         self.children.insert(node, child);
         voice.say(&format!("node {node} serves again after {} ms", begun.elapsed().as_millis()));
-        let held: Vec<_> = (1..=NODES).filter(|&other| other != node).collect();
         await_true("the node does not catch up", || {
-            let info = status::info(self.port(node))?;
-            let lag = info.get("driftless_commit_lag").map_or("0", String::as_str);
-            let keys = self.connect(node)?.call(&["DBSIZE"])?;
-            let others = self.connect(held[0])?.call(&["DBSIZE"])?;
-            Ok(lag == "0" && keys == others)
+            let committed =
+                |node| Ok::<_, Failure>(status::committed(&status::info(self.port(node))?));
+            let furthest = (1..=NODES).map(committed).collect::<Result<Vec<_>, _>>()?;
+            Ok(furthest
+                .iter()
+                .all(|&other| other.is_some() && other == furthest[node as usize - 1]))
         })?;
         voice.good(&format!("and has caught up after {} ms", begun.elapsed().as_millis()));
         Ok(())

@@ -17,7 +17,13 @@ pub(crate) type Info = BTreeMap<String, String>;
 /// Prints the table.
 pub(crate) fn print(dir: &Path) -> Result<(), Failure> {
     let cluster = LocalCluster::expect(dir)?;
-    let rows: Vec<_> = cluster.nodes.iter().map(row).collect();
+    let infos: Vec<_> = cluster.nodes.iter().map(|node| (node, ask(node))).collect();
+    // Committed entries can be compared where every node holds all groups.
+    let everywhere = cluster.replication_factor as usize == cluster.nodes.len();
+    let furthest = infos.iter().filter_map(|(_, info)| info.as_ref().and_then(committed)).max();
+    let furthest = furthest.filter(|_| everywhere);
+    let rows: Vec<_> =
+        infos.iter().map(|(node, info)| row(node, info.as_ref(), furthest)).collect();
     print!("{}", table(&rows));
     let down = cluster.nodes.iter().filter(|node| !node.is_running()).count();
     if down == cluster.nodes.len() {
@@ -42,17 +48,26 @@ fn parse(text: &str) -> Info {
 const HEADINGS: [&str; 9] =
     ["node", "port", "process", "state", "groups", "leads", "term", "commit lag", "memory"];
 
-fn row(node: &LocalNode) -> [String; 9] {
+fn ask(node: &LocalNode) -> Option<Info> {
+    if node.is_running() { info(node.port).ok() } else { None }
+}
+
+/// Entries committed in all groups of a node together, as far as it knows.
+pub(crate) fn committed(info: &Info) -> Option<u64> {
+    info.get("master_repl_offset")?.parse().ok()
+}
+
+fn row(node: &LocalNode, info: Option<&Info>, furthest: Option<u64>) -> [String; 9] {
     let running = node.is_running();
-    let info = if running { info(node.port).ok() } else { None };
-    let state = match (running, &info) {
+    let state = match (running, info) {
         (false, _) => "down",
         (true, None) => "silent",
         (true, Some(_)) => "up",
     };
     let field = |name: &str| {
-        info.as_ref().and_then(|info| info.get(name)).cloned().unwrap_or_else(|| "-".to_owned())
+        info.and_then(|info| info.get(name)).cloned().unwrap_or_else(|| "-".to_owned())
     };
+    let lag = info.and_then(committed).zip(furthest).map(|(own, furthest)| furthest - own);
     [
         node.node.to_string(),
         node.port.to_string(),
@@ -61,7 +76,7 @@ fn row(node: &LocalNode) -> [String; 9] {
         field("driftless_groups"),
         field("driftless_groups_led"),
         field("driftless_term"),
-        field("driftless_commit_lag"),
+        lag.map_or_else(|| "-".to_owned(), |lag| lag.to_string()),
         field("used_memory_human"),
     ]
 }

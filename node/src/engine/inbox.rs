@@ -31,8 +31,11 @@ pub enum Note {
     Liveness(NodeId, Liveness),
     /// Bytes from another engine of this node.
     Handoff(LaneId, Vec<u8>),
-    /// The node is about to stop.
-    Retire,
+    /// The node is about to stop; `now`: without waiting until its leaderships are handed over.
+    Retire {
+        /// Without waiting.
+        now: bool,
+    },
 }
 
 /// Where other threads leave notes for an engine. Its length is bounded by what the senders may have on their

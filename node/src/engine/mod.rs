@@ -18,6 +18,7 @@ use std::time::Duration;
 use driftless_core::{
     Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, Span, SyncToken,
 };
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 pub use clients::ClientLimits;
@@ -63,6 +64,8 @@ pub struct Lane {
     pub disk: Arc<DiskQueue>,
     /// Limits on clients.
     pub limits: ClientLimits,
+    /// Where a client's SHUTDOWN is told, and whether at once.
+    pub shutdown: mpsc::Sender<bool>,
 }
 
 /// Drives an engine until it is told to stop or its disk fails.
@@ -95,7 +98,8 @@ struct News {
     synced: Vec<SyncToken>,
     liveness: Vec<(NodeId, Liveness)>,
     handoffs: Vec<(LaneId, Vec<u8>)>,
-    retire: bool,
+    /// The node is about to stop: how long it may take to hand over.
+    retire: Option<Span>,
 }
 
 struct Driver {
@@ -127,6 +131,7 @@ struct Driver {
     armed: Option<Moment>,
     timer: Pin<Box<Sleep>>,
     retire_by: Option<Moment>,
+    shutdown: mpsc::Sender<bool>,
 }
 
 impl Driver {
@@ -159,6 +164,7 @@ impl Driver {
             armed: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             retire_by: None,
+            shutdown: lane.shutdown,
         }
     }
 
@@ -238,7 +244,9 @@ impl Driver {
                 },
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),
                 Note::Handoff(from, bytes) => self.news.handoffs.push((from, bytes)),
-                Note::Retire => self.news.retire = true,
+                Note::Retire { now } => {
+                    self.news.retire = Some(if now { Span(0) } else { RETIRE });
+                }
             }
         }
         false
@@ -274,7 +282,7 @@ impl Driver {
             || self.clients.has_news()
             || self.peers.has_news()
             || self.disk_error.is_some()
-            || self.news.retire
+            || self.news.retire.is_some()
             || !(self.news.synced.is_empty()
                 && self.news.liveness.is_empty()
                 && self.news.handoffs.is_empty())
@@ -298,10 +306,10 @@ impl Driver {
             turn.handoff(from, &bytes);
         }
         self.clients.play(&mut turn, &self.arena, &mut self.again);
-        if std::mem::take(&mut self.news.retire) {
+        if let Some(patience) = self.news.retire.take() {
             turn.retire();
             self.door = None;
-            self.retire_by = Some(now.mono.plus(RETIRE));
+            self.retire_by = Some(now.mono.plus(patience));
         }
         turn.finish();
     }
@@ -324,6 +332,10 @@ impl Driver {
                 self.peers.lose(from);
             }
             events::tell(self.lane, &event);
+        }
+        if let Some(now) = self.out.shutdown.take() {
+            // One is enough: a full channel holds one already.
+            let _ = self.shutdown.try_send(now);
         }
         self.due = self.out.wake_at.map(|(at, _)| at);
         self.soon = self.clients.has_news() || self.peers.has_news();

@@ -68,6 +68,8 @@ pub struct Facts<'a> {
     pub groups: u32,
     /// Groups that this node leads.
     pub groups_led: u32,
+    /// The highest term of any group that this node holds.
+    pub term: u64,
     /// Bytes ever written to the log: what Redis calls the replication offset.
     pub log_offset: u64,
     /// Bytes of log on the disk.
@@ -121,6 +123,7 @@ impl<'a> Facts<'a> {
             nodes: 1,
             groups: 0,
             groups_led: 0,
+            term: 0,
             log_offset: 0,
             log_bytes: 0,
             last_save: WallTime(0),

@@ -197,6 +197,7 @@ fn replication(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "driftless_nodes": facts.nodes,
         "driftless_groups": facts.groups,
         "driftless_groups_led": facts.groups_led,
+        "driftless_term": facts.term,
     )
 }
 
