@@ -18,6 +18,12 @@ const PARTIAL_BYTES: usize = 64 << 10;
 /// A buffer for answers above this is not kept.
 const KEEP_REPLY_BYTES: usize = 16 << 10;
 
+/// Commands of one client that its first turn takes, and that any turn takes.
+const FIRST_ALLOWANCE: usize = 128;
+const MOST_ALLOWANCE: usize = 1_024;
+/// With fewer bytes of answers in a turn than this, the next turn takes more commands.
+const SMALL_ANSWERS: usize = 256 << 10;
+
 /// Limits on clients.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientLimits {
@@ -40,15 +46,20 @@ pub(super) struct Clients {
     arrived: Vec<(u32, Source)>,
     /// Clients that do not speak the protocol.
     broken: Vec<(u32, ParseError)>,
-    /// Clients with a command that was refused for now.
-    busy: Vec<u32>,
+    /// Clients with commands that were left for a later turn.
+    halted: Vec<u32>,
+    /// One of them may go on.
+    resume: bool,
 }
 
 #[derive(Debug)]
 struct Client {
     /// Nothing once it is lost; the engine is told in the next turn.
     wire: Option<Wire>,
-    busy: bool,
+    /// Some of its commands were left for a later turn.
+    halted: bool,
+    /// How many of its commands one turn takes: fewer if their answers are large.
+    allowance: usize,
     /// Its last answer is on its way; nothing is read any more.
     closing: bool,
     /// The first unused command is looked at again once there are so many bytes of it.
@@ -67,13 +78,23 @@ enum Source {
 enum Halt {
     /// The next one is not all there; it is worth another look once there are so many bytes of it.
     Incomplete(usize),
+    /// The next one was refused for now.
     Busy,
+    /// The turn takes no more of them.
+    Enough,
     Broken(ParseError),
 }
 
 impl Client {
     fn new(wire: Wire) -> Self {
-        Self { wire: Some(wire), busy: false, closing: false, needs: 0, partial: None }
+        Self {
+            wire: Some(wire),
+            halted: false,
+            allowance: FIRST_ALLOWANCE,
+            closing: false,
+            needs: 0,
+            partial: None,
+        }
     }
 }
 
@@ -88,13 +109,14 @@ impl Clients {
             gone: Vec::new(),
             arrived: Vec::new(),
             broken: Vec::new(),
-            busy: Vec::new(),
+            halted: Vec::new(),
+            resume: false,
         }
     }
 
     /// Whether the engine has to be told something.
     pub(super) fn has_news(&self) -> bool {
-        !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
+        self.resume || !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
     }
 
     /// A new connection.
@@ -126,7 +148,11 @@ impl Clients {
                 return false;
             }
         }
-        if client.closing || client.busy || wire.unsent_len() > PAUSE_BYTES {
+        if client.closing || wire.unsent_len() > PAUSE_BYTES {
+            return false;
+        }
+        if client.halted {
+            self.resume = true;
             return false;
         }
         if !arena.has_room(READ_BYTES) {
@@ -151,9 +177,15 @@ impl Clients {
                 turn.client_address(ClientId(id), &peer, &local);
             }
         }
-        for id in std::mem::take(&mut self.busy) {
+        self.resume = false;
+        for id in std::mem::take(&mut self.halted) {
+            let Some(client) = self.open.get(id as usize) else { continue };
+            if client.wire.as_ref().is_some_and(|wire| wire.unsent_len() > PAUSE_BYTES) {
+                self.halted.push(id);
+                continue;
+            }
             self.feed(turn, id, arena, Source::Unused);
-            if self.open.get(id as usize).is_some_and(|client| !client.busy) {
+            if self.open.get(id as usize).is_some_and(|client| !client.halted) {
                 again.push(Token::Client(id));
             }
         }
@@ -172,7 +204,7 @@ impl Clients {
     fn feed(&mut self, turn: &mut Turn<'_>, id: u32, arena: &Arena, source: Source) {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
-        let most = self.limits.command_bytes;
+        let most = Most { bytes: self.limits.command_bytes, commands: client.allowance };
         let client_id = ClientId(id);
         let halt = match source {
             Source::Arena(start, end) => {
@@ -201,14 +233,15 @@ impl Clients {
                 halt
             }
         };
-        client.busy = false;
+        client.halted = matches!(halt, Halt::Busy | Halt::Enough);
         client.needs = 0;
+        if client.halted {
+            self.halted.push(id);
+        }
         match halt {
             Halt::Incomplete(at_least) => client.needs = at_least,
-            Halt::Busy => {
-                client.busy = true;
-                self.busy.push(id);
-            }
+            Halt::Busy => (),
+            Halt::Enough => self.resume = true,
             Halt::Broken(error) => {
                 client.closing = true;
                 self.broken.push((id, error));
@@ -221,6 +254,11 @@ impl Clients {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let sent = wire.send(bytes);
+        client.allowance = match bytes.len() {
+            ..SMALL_ANSWERS => (client.allowance * 2).min(MOST_ALLOWANCE),
+            ..=PAUSE_BYTES => client.allowance,
+            _ => (client.allowance / 4).max(1),
+        };
         if bytes.capacity() > KEEP_REPLY_BYTES {
             *bytes = Vec::new();
         }
@@ -255,11 +293,19 @@ impl Clients {
         if client.wire.take().is_some() {
             self.gone.push(id);
         }
-        if client.busy {
-            client.busy = false;
-            self.busy.retain(|&busy| busy != id);
+        if client.halted {
+            client.halted = false;
+            self.halted.retain(|&halted| halted != id);
         }
     }
+}
+
+/// What one turn takes of one client.
+#[derive(Clone, Copy)]
+struct Most {
+    /// Bytes of one command.
+    bytes: usize,
+    commands: usize,
 }
 
 /// Takes up a large command where the parser stopped, then goes on as usual.
@@ -268,9 +314,9 @@ fn resume(
     client: ClientId,
     bytes: &[u8],
     args: &mut ArgsBuffer,
-    most: usize,
+    most: Most,
 ) -> (usize, Halt) {
-    match parse_more(bytes, args, most) {
+    match parse_more(bytes, args, most.bytes) {
         Ok(Parsed::Incomplete { at_least }) => (0, Halt::Incomplete(at_least)),
         Err(error) => (bytes.len(), Halt::Broken(error)),
         Ok(Parsed::Command { used }) => {
@@ -288,11 +334,11 @@ fn request_all(
     client: ClientId,
     bytes: &[u8],
     args: &mut ArgsBuffer,
-    most: usize,
+    most: Most,
 ) -> (usize, Halt) {
     let mut used = 0;
-    loop {
-        match parse(&bytes[used..], args, most) {
+    for _ in 0..most.commands {
+        match parse(&bytes[used..], args, most.bytes) {
             Ok(Parsed::Incomplete { at_least }) => return (used, Halt::Incomplete(at_least)),
             Err(error) => return (bytes.len(), Halt::Broken(error)),
             Ok(Parsed::Command { used: count }) => {
@@ -304,4 +350,5 @@ fn request_all(
             }
         }
     }
+    (used, Halt::Enough)
 }
