@@ -115,7 +115,7 @@ impl Default for Limits {
             append_bytes: 256 << 10,
             in_flight_bytes: 4 << 20,
             uncommitted_bytes: 64 << 20,
-            log_bytes: 64 << 20,
+            log_bytes: 8 << 20,
             segment_bytes: 64 << 20,
             wal_bytes: 512 << 20,
             chunk_bytes: 256 << 10,

@@ -32,6 +32,11 @@ impl Config {
         self.voters.contains(&node) || self.outgoing.contains(&node)
     }
 
+    /// Whether there is nobody else.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.voters.len() == 1 && self.outgoing.is_empty() && self.learners.is_empty()
+    }
+
     /// Everyone who gets the log, each once, in order.
     pub(crate) fn members(&self) -> Vec<NodeId> {
         let mut all: Vec<NodeId> =

@@ -42,7 +42,8 @@ impl Three {
             let engine = Recovery::new(config, &placement, seed, &[])
                 .finish(now(1), &mut out)
                 .expect("nothing can be wrong with no files");
-            let (inbox, synced, replies) = (Vec::new(), VecDeque::new(), Vec::new());
+            let synced = syncs(&out).collect();
+            let (inbox, replies) = (Vec::new(), Vec::new());
             Node { engine, out, inbox, synced, replies, wake: 0, down: false }
         };
         let mut three = Self { now: MS, nodes: (1..=3).map(node).collect() };
@@ -60,11 +61,7 @@ impl Three {
         play(&mut turn);
         turn.finish();
         node.engine.check();
-        for op in &node.out.disk.ops {
-            if let DiskOp::Sync { token, .. } = op {
-                node.synced.push_back(*token);
-            }
-        }
+        node.synced.extend(syncs(&node.out));
         node.wake = node.out.wake_at.expect("there is always a next beat").0.0;
         let mut sends = Vec::new();
         node.out.sends.drain(|to, bytes| sends.push((to, bytes.clone())));
@@ -128,6 +125,13 @@ impl Three {
         self.run(2_000 * MS);
         self.answers(at)
     }
+}
+
+fn syncs(out: &Outputs) -> impl Iterator<Item = SyncToken> {
+    out.disk.ops.iter().filter_map(|op| match op {
+        DiskOp::Sync { token, .. } => Some(*token),
+        DiskOp::Write { .. } | DiskOp::Remove { .. } => None,
+    })
 }
 
 fn now(mono: u64) -> Now {

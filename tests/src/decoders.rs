@@ -9,11 +9,11 @@ use std::sync::Arc;
 use driftless_core::bytes::{Reader, checksum, put_u32};
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs, GossipTiming};
 use driftless_core::command::{self, Applying};
-use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Timing};
+use driftless_core::config::{Bug, EngineConfig};
 use driftless_core::engine::describe_frames;
 use driftless_core::outputs::DiskBatch;
 use driftless_core::placement::{Placement, Site};
-use driftless_core::resp::{ArgsBuffer, Reply, parse};
+use driftless_core::resp::{ArgsBuffer, Parsed, Reply, parse};
 use driftless_core::rng::Seed;
 use driftless_core::store::{Store, Version};
 use driftless_core::wal::{Identity, Wal, WalRecovery};
@@ -42,17 +42,32 @@ const SEGMENT_BYTES: u64 = 1 << 16;
 
 /// Commands of a client.
 pub fn resp(bytes: &[u8]) {
+    const MOST: usize = 1 << 20;
     let mut args = ArgsBuffer::default();
     let mut rest = bytes;
-    while let Ok(Some(used)) = parse(rest, &mut args, 1 << 20) {
+    loop {
+        let used = match parse(rest, &mut args, MOST) {
+            Ok(Parsed::Command { used }) => used,
+            Ok(Parsed::Incomplete { at_least }) => {
+                assert!(at_least > rest.len(), "more bytes are needed than are there");
+                return;
+            }
+            Err(error) => {
+                assert!(error.to_string().starts_with("ERR "), "the client is told why");
+                return;
+            }
+        };
         assert!(
             (1..=rest.len()).contains(&used),
             "a command takes some of the bytes that are there"
         );
         let length: usize = args.args(rest).iter().map(<[u8]>::len).sum();
         assert!(length < used, "arguments stand in the bytes that were used");
-        let early = parse(&rest[..used - 1], &mut args, 1 << 20);
-        assert!(!matches!(early, Ok(Some(_))), "a command is taken once all of it is there");
+        let early = parse(&rest[..used - 1], &mut args, MOST);
+        assert!(
+            !matches!(early, Ok(Parsed::Command { .. })),
+            "a command is taken once all of it is there"
+        );
         rest = &rest[used..];
     }
 }
@@ -165,17 +180,7 @@ fn engine(node: u32) -> (Engine, Outputs, Now) {
     let site = |node| Site { node: NodeId(node), weight: 100, zone: 0 };
     let sites: Vec<Site> = (1..=3).map(site).collect();
     let placement = Arc::new(Placement::first(&sites, 4, 3));
-    let config = EngineConfig {
-        cluster: ClusterId(7),
-        node: NodeId(node),
-        lane: LaneId(0),
-        lanes: 1,
-        secret: 11,
-        limits: Limits::default(),
-        timing: Timing::default(),
-        reads: Reads::Lease,
-        bug: Bug::None,
-    };
+    let config = EngineConfig::new(ClusterId(7), NodeId(node));
     let now = Now { mono: Instant(1), wall: WALL };
     let mut out = Outputs::default();
     let recovery = Recovery::new(config, &placement, Seed::from_number(u64::from(node)), &[]);

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Timing};
+use driftless_core::config::EngineConfig;
 use driftless_core::placement::{Placement, Site};
-use driftless_core::resp::{ArgsBuffer, parse};
+use driftless_core::resp::{ArgsBuffer, Parsed, parse};
 use driftless_core::rng::Seed;
 use driftless_core::{
-    Admission, ClientId, ClusterId, DiskOp, Engine, GroupId, Instant, LaneId, NodeId, Now, Outputs,
+    Admission, ClientId, ClusterId, DiskOp, Engine, GroupId, Instant, NodeId, Now, Outputs,
     Recovery, Role, Span, SyncToken, WallTime,
 };
 
@@ -105,8 +105,8 @@ impl World {
         }
         let mut place = 0;
         while let Some(bytes) = command(at, place) {
-            let used = parse(bytes, &mut self.args, 1 << 20).expect("the command is well formed");
-            assert_eq!(used, Some(bytes.len()), "the command is whole");
+            let parsed = parse(bytes, &mut self.args, 1 << 20).expect("the command is well formed");
+            assert_eq!(parsed, Parsed::Command { used: bytes.len() }, "the command is whole");
             let admission = turn.request(ClientId(place % CLIENTS), &self.args.args(bytes));
             assert_eq!(admission, Admission::Taken, "no queue fills up at this pace");
             place += 1;
@@ -131,17 +131,7 @@ impl World {
 
 impl Node {
     fn new(node: u32, placement: &Arc<Placement>, now: Now) -> Self {
-        let config = EngineConfig {
-            cluster: ClusterId(7),
-            node: NodeId(node),
-            lane: LaneId(0),
-            lanes: 1,
-            secret: 0x5EED,
-            limits: Limits::default(),
-            timing: Timing::default(),
-            reads: Reads::Lease,
-            bug: Bug::None,
-        };
+        let config = EngineConfig::new(ClusterId(7), NodeId(node));
         let recovery = Recovery::new(config, placement, Seed::from_number(u64::from(node)), &[]);
         assert_eq!(recovery.wants(), None, "an empty disk has nothing to read");
         let mut out = Outputs::default();

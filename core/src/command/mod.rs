@@ -4,6 +4,7 @@ pub mod connection;
 mod data;
 pub mod glob;
 mod id;
+mod merge;
 pub mod spec;
 mod table;
 
@@ -12,5 +13,6 @@ pub use data::{
     scan_cursor, touched,
 };
 pub use id::{CommandId, Merge, Scope};
+pub use merge::merge;
 pub use spec::Spec;
 pub use table::{COUNT, Unresolved, all, key_positions, lookup, resolve, subcommand};

@@ -22,7 +22,7 @@ use crate::pulse::Pulse;
 use crate::rng::Chance;
 use crate::session::Sessions;
 use crate::time::{Instant, Now};
-use crate::wal::Wal;
+use crate::wal::{Durable, Wal};
 
 pub use crate::group::Counts;
 pub use crate::raft::Role;
@@ -64,6 +64,8 @@ pub struct Engine {
     failed: bool,
     retiring: bool,
     scratch: Vec<u8>,
+    /// Reused memory for what a sync made durable.
+    durable: Vec<Durable>,
 }
 
 /// A group of this lane, whether or not this node holds a replica of it.

@@ -55,7 +55,7 @@ impl Recovery {
         self.wal.feed(bytes)
     }
 
-    /// An engine, and in `out` what has to be removed and told. Then take a turn at once.
+    /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
     pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
         let Self { config, placement, seed, wal } = self;
         let (mut found, wal) = wal.finish(&mut out.disk);
@@ -91,12 +91,8 @@ fn assemble(
     wal: Wal,
     now: Now,
 ) -> Engine {
-    let mut others: Vec<NodeId> = (1..=placement.partitions())
-        .flat_map(|number| placement.replicas(GroupId(number)).iter().copied())
-        .filter(|node| *node != config.node)
-        .collect();
-    others.sort_unstable();
-    others.dedup();
+    let all = placement.nodes().iter().copied();
+    let others: Vec<NodeId> = all.filter(|node| *node != config.node).collect();
     Engine {
         life: wal.life(),
         begun: false,
@@ -118,6 +114,7 @@ fn assemble(
         failed: false,
         retiring: false,
         scratch: Vec::new(),
+        durable: Vec::new(),
         config,
         placement,
     }

@@ -151,18 +151,20 @@ impl Turn<'_> {
             });
         }
         let mut parts: Vec<(GroupId, Vec<u16>)> = Vec::new();
+        let mut order = Vec::with_capacity(count);
         for key in 0..count {
             let group = self.engine.placement.group_of(args.at(first + key * step));
-            match parts.iter_mut().find(|(known, _)| *known == group) {
+            let part = parts.iter().position(|(known, _)| *known == group).unwrap_or(parts.len());
+            match parts.get_mut(part) {
                 Some((_, keys)) => keys.push(key as u16),
                 None => parts.push((group, alloc::vec![key as u16])),
             }
+            order.push(part as u16);
         }
         if let [(group, _)] = parts[..] {
             return self.ask(group, asked, 0, &args);
         }
-        let keys = parts.iter().map(|(_, keys)| keys.clone()).collect();
-        self.engine.sessions.split(ticket, merge, keys);
+        self.engine.sessions.split(ticket, merge, proto, parts.len(), order);
         let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
         for (number, (group, keys)) in parts.iter().enumerate() {
             let mut words: Vec<&[u8]> = alloc::vec![args.at(0)];
@@ -181,8 +183,8 @@ impl Turn<'_> {
         if count == 1 {
             return self.ask(GroupId(1), asked, 0, &asked.args);
         }
-        let parts = (0..count).map(|_| Vec::new()).collect();
-        self.engine.sessions.split(asked.ticket, merge, parts);
+        let sessions = &mut self.engine.sessions;
+        sessions.split(asked.ticket, merge, asked.proto, count as usize, Vec::new());
         // Which answer counts may depend on the order: it begins anywhere.
         let start = self.engine.chance.up_to(u64::from(count) - 1) as u32;
         for number in 0..count {

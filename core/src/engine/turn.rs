@@ -56,11 +56,11 @@ impl<'t> Turn<'t> {
         if self.engine.failed {
             return;
         }
-        let mut durable: Vec<Durable> = Vec::new();
+        let mut durable = core::mem::take(&mut self.engine.durable);
         let disk = &mut self.out.disk;
         self.engine.wal.synced(token, disk, &mut |news| durable.push(news));
         self.engine.syncing_since = None;
-        for news in durable {
+        for news in durable.drain(..) {
             match news {
                 Durable::Begun => self.engine.begun = true,
                 Durable::Entry { group, index, record, .. } => {
@@ -81,6 +81,7 @@ impl<'t> Turn<'t> {
                 }
             }
         }
+        self.engine.durable = durable;
     }
 
     /// A write or sync failed. The engine stops; nothing it wrote since the last sync is trusted again.
@@ -138,6 +139,11 @@ impl<'t> Turn<'t> {
     }
 
     fn on_message(&mut self, from: NodeId, message: &Message<'_>) -> Result<(), Malformed> {
+        // What was read back may not be on the disk for good before this life is: nothing is promised on
+        // the strength of it.
+        if !self.engine.begun && !matches!(message, Message::Beat(_)) {
+            return Ok(());
+        }
         match *message {
             Message::Beat(beat) => self.on_beat(from, beat),
             Message::AskLeads => self.on_ask_leads(from),

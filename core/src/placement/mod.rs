@@ -33,6 +33,8 @@ pub struct Site {
 pub struct Placement {
     /// `factor` nodes a group, group after group, the one that should lead first.
     replicas: Vec<NodeId>,
+    /// In order.
+    nodes: Vec<NodeId>,
     factor: usize,
     partitions: u32,
 }
@@ -60,7 +62,13 @@ impl Placement {
         let mut held = ring::assign(&sorted, &quota, partitions, factor);
         leaders::even_out(&mut held, &quota.sites, factor);
         let replicas = held.iter().map(|&site| sorted[site].node).collect();
-        Self { replicas, factor, partitions }
+        let nodes = sorted.iter().map(|site| site.node).collect();
+        Self { nodes, replicas, factor, partitions }
+    }
+
+    /// All nodes, in order, those included that hold nothing.
+    pub fn nodes(&self) -> &[NodeId] {
+        &self.nodes
     }
 
     /// How many groups hold keys. Their ids are `1..=partitions`.

@@ -49,7 +49,7 @@ impl Raft {
 
     /// The first campaign of a process: soon, for nobody is known to lead.
     pub(crate) fn begin<J: Journal>(&mut self, io: &mut Io<'_, J>) {
-        let alone = self.config().members().len() == 1;
+        let alone = self.config().is_alone();
         let least = if alone { 0 } else { io.config.timing.election_timeout.0 / 4 };
         self.plan_campaign(Span(least), io);
     }
@@ -245,7 +245,7 @@ impl Raft {
         self.role = Role::Leader;
         self.leader = Some(self.me);
         self.campaign_at = None;
-        let alone = self.config().members().len() == 1;
+        let alone = self.config().is_alone();
         let at_once = alone || self.electing.handed_over || io.bug(Bug::NoCommitWait);
         let hold_until =
             if at_once { io.now } else { self.foreign_at.plus(Self::lease_bound(io.config)) };

@@ -315,7 +315,7 @@ impl Raft {
         let Some(leading) = self.leading.as_ref() else {
             return false;
         };
-        if io.bug(Bug::ReadWithoutLease) || self.config().members().len() == 1 {
+        if io.bug(Bug::ReadWithoutLease) || self.config().is_alone() {
             return leading.lease_from.is_some();
         }
         leading.transfer.is_none()

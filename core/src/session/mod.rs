@@ -10,6 +10,7 @@ use crate::command::connection::Connection;
 use crate::ids::ClientId;
 use crate::message::Ticket;
 use crate::outputs::Lanes;
+use crate::resp::Proto;
 use crate::session::gather::Gather;
 
 /// The clients of one engine.
@@ -105,9 +106,16 @@ impl Sessions {
         Ticket { client, generation: state.generation, sequence, part: 0 }
     }
 
-    /// The command is answered in parts: which keys of the whole each part speaks of.
-    pub(crate) fn split(&mut self, ticket: Ticket, merge: Merge, parts: Vec<Vec<u16>>) {
-        let gather = Gather::new(merge, parts);
+    /// The command is answered in so many parts; `order` says for each of its keys which part speaks of it.
+    pub(crate) fn split(
+        &mut self,
+        ticket: Ticket,
+        merge: Merge,
+        proto: Proto,
+        parts: usize,
+        order: Vec<u16>,
+    ) {
+        let gather = Gather::new(merge, proto, parts, order);
         if let Some(slot) = self.slot(ticket) {
             slot.state = State::Split(alloc::boxed::Box::new(gather));
         }
@@ -141,8 +149,7 @@ impl Sessions {
             let State::Split(gather) = core::mem::replace(&mut slot.state, State::Waiting) else {
                 return;
             };
-            let proto = client.connection.proto;
-            client.put(at, lanes, &mut self.lost, |out| gather.merge(proto, out));
+            client.put(at, lanes, &mut self.lost, |out| gather.merge(out));
         } else {
             client.put(at, lanes, &mut self.lost, write);
         }

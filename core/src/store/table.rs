@@ -276,8 +276,7 @@ impl Table {
             if segment.len() < self.most_a_segment || !self.directory.may_split(at) {
                 return at;
             }
-            // The copy for an image that is being made covers both halves.
-            self.capture(at);
+            // An image that is being made does not mind: both halves are as far copied as the whole was.
             let before = self.directory.segments[at].memory();
             self.directory.split(at);
             let right = self.directory.segments.last().map_or(0, Segment::memory);

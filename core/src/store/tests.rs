@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::bytes::Malformed;
 use crate::ids::{KEYSPACES, Key, Keyspace};
 use crate::rng::{Chance, Seed};
+use crate::store::slots::{Slots, kept};
 use crate::store::{Store, Version};
 use crate::time::WallTime;
 
@@ -375,7 +376,7 @@ fn memory_comes_back() {
         store.set(key(Keyspace(0), &number.to_le_bytes()), &[1; 500], None, Version(1));
     }
     let large = key(Keyspace(0), b"large");
-    store.set(large, &[2; 100_000], None, Version(1));
+    store.set(large, &vec![2; 100_000], None, Version(1));
     assert!(store.memory_of(large).is_some_and(|bytes| bytes > 100_000));
     let full = store.memory();
     for number in 0..5000u64 {
@@ -395,5 +396,60 @@ fn the_digest_does_not_depend_on_where_values_lie() {
         let (header, body) = whole[..len].split_at(16);
         let parts = table.hasher.item_of_parts(9, header, body);
         assert_eq!(parts, table.hasher.item(9, &whole[..len]));
+    }
+}
+
+#[test]
+fn a_segment_that_outgrows_its_arena_goes_on_elsewhere() {
+    let mut one = Store::with_segments_of(SECRET, 1 << 20);
+    let mut many = Store::with_segments_of(SECRET, 100);
+    for round in 0..2u64 {
+        for number in 0..2600u64 {
+            let name = number.to_le_bytes();
+            let value = vec![round as u8; 3900 + (number % 100) as usize + round as usize];
+            for store in [&mut one, &mut many] {
+                store.set(key(Keyspace(0), &name), &value, None, Version(number));
+            }
+        }
+        one.check();
+        many.check();
+        assert_eq!(one.digest(), many.digest());
+    }
+    for number in 0..2600u64 {
+        let name = number.to_le_bytes();
+        for store in [&mut one, &mut many] {
+            assert!(store.splice(key(Keyspace(0), &name), 2, b"part", None, Version(9)));
+        }
+    }
+    one.check();
+    assert_eq!(one.digest(), many.digest());
+}
+
+#[test]
+fn tables_stay_in_order_through_inserts_and_removals() {
+    let mut chance = chance(21);
+    for depth in [0, 3] {
+        let mut slots = Slots::new(depth);
+        let mut model: Vec<(u64, usize)> = Vec::new();
+        for step in 0..3000 {
+            if chance.chance(3, 5) {
+                // Few different hashes, crowded together at the end: runs beyond the last bucket.
+                let hash = kept(u64::MAX >> depth) - (chance.up_to(40) << 24);
+                slots.insert(hash, step);
+                model.push((kept(hash), step));
+            } else if !model.is_empty() {
+                let at = chance.up_to(model.len() as u64 - 1) as usize;
+                let (hash, record) = model.swap_remove(at);
+                let slot = slots.find(hash, |offset| offset == record).expect("it was put in");
+                slots.remove(slot.index);
+            }
+            if step % 50 == 0 {
+                slots.check();
+                let mut found: Vec<_> = slots.iter().map(|slot| (slot.hash, slot.offset)).collect();
+                found.sort_unstable();
+                model.sort_unstable();
+                assert_eq!(found, model);
+            }
+        }
     }
 }

@@ -40,7 +40,7 @@ pub struct Identity {
 pub enum Durable {
     /// The first record of this life: from now on its number may be told.
     Begun,
-/// A group's entries up to this one (contiguous ones are told together), as the record of that number
+    /// A group's entries up to this one (contiguous ones are told together), as the record of that number
     /// says: the log may hold another one at the index by now.
     Entry {
         /// Whose.

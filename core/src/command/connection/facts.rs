@@ -68,8 +68,10 @@ pub struct Facts<'a> {
     pub groups: u32,
     /// Groups that this node leads.
     pub groups_led: u32,
-    /// The highest term of any group that this node holds.
+    /// The highest term of any group here.
     pub term: u64,
+    /// Entries appended and not yet committed, over all groups that this node leads.
+    pub commit_lag: u64,
     /// Bytes ever written to the log: what Redis calls the replication offset.
     pub log_offset: u64,
     /// Bytes of log on the disk.
@@ -124,6 +126,7 @@ impl<'a> Facts<'a> {
             groups: 0,
             groups_led: 0,
             term: 0,
+            commit_lag: 0,
             log_offset: 0,
             log_bytes: 0,
             last_save: WallTime(0),

@@ -198,6 +198,7 @@ fn replication(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "driftless_groups": facts.groups,
         "driftless_groups_led": facts.groups_led,
         "driftless_term": facts.term,
+        "driftless_commit_lag": facts.commit_lag,
     )
 }
 

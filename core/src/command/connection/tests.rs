@@ -339,6 +339,7 @@ fn info_has_what_software_reads() {
         "\r\nrole:master\r\n",
         "\r\nconnected_slaves:0\r\n",
         "\r\nmaster_repl_offset:0\r\n",
+        "\r\ndriftless_groups_led:0\r\ndriftless_term:0\r\ndriftless_commit_lag:0\r\n",
         "\r\nconnected_clients:0\r\n",
         "\r\nblocked_clients:0\r\n",
         "\r\nused_memory:1572864\r\n",
@@ -430,4 +431,14 @@ fn commands_are_described_as_redis_does() {
     assert!(client.text("CLIENT HELP").starts_with("*37\\r\\n+CLIENT <subcommand> [<arg>"));
     let keyspace = client.text("COMMAND LIST FILTERBY ACLCAT keyspace");
     assert!(keyspace.contains("\\r\\ndel\\r\\n") && !keyspace.contains("\\r\\nget\\r\\n"));
+}
+
+#[test]
+fn what_the_operator_defined_cannot_be_set() {
+    let mut client = Client::new(None);
+    client.settings.define("port", "7000");
+    assert_eq!(client.settings.value("PORT"), Some("7000"));
+    assert_eq!(client.text("CONFIG GET port"), "*2\\r\\n$4\\r\\nport\\r\\n$4\\r\\n7000\\r\\n");
+    assert!(client.text("CONFIG SET port 1").contains("immutable"));
+    assert_eq!(client.settings.value("port"), Some("7000"));
 }

@@ -47,6 +47,9 @@ const EXPIRE_AT: u8 = 15;
 const PERSIST: u8 = 16;
 const EXPIRE: u8 = 17;
 
+/// The longest string, as Redis has it.
+pub(super) const LONGEST: usize = 512 << 20;
+
 /// Bits of the flags of a set.
 pub(super) mod set_flag {
     /// Only if the key is not there.
@@ -237,8 +240,12 @@ impl<'a> Op<'a> {
             GET_DEL => Self::GetDel { key: take_key(from)? },
             APPEND => Self::Append { key: take_key(from)?, value: from.bytes()? },
             SET_RANGE => {
-                let (key, offset) = (take_key(from)?, from.u32()?);
-                Self::SetRange { key, offset, value: from.bytes()? }
+                let (key, offset, value) = (take_key(from)?, from.u32()?, from.bytes()?);
+                // The zeros before the value cost memory that no byte of the op stands for.
+                if offset as usize + value.len() > LONGEST {
+                    return Err(Malformed);
+                }
+                Self::SetRange { key, offset, value }
             }
             ADD => Self::Add { key: take_key(from)?, summand: from.u64()?.cast_signed() },
             ADD_DECIMAL => Self::AddDecimal { key: take_key(from)?, summand: from.bytes()? },

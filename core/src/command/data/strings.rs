@@ -5,16 +5,13 @@ use alloc::vec::Vec;
 use crate::command::CommandId;
 use crate::command::data::expiry::{Unit, deadline};
 use crate::command::data::numbers::{length, parse_integer};
-use crate::command::data::op::{List, Op, set_flag};
+use crate::command::data::op::{LONGEST, List, Op, set_flag};
 use crate::command::data::reading::{Met, alive, look};
 use crate::command::data::{Applying, Reading, texts};
 use crate::ids::{Key, Keyspace};
 use crate::resp::{Args, Reply};
 use crate::store::Store;
 use crate::time::WallTime;
-
-/// The longest string, as Redis has it.
-const LONGEST: usize = 512 << 20;
 
 /// SET with its options.
 pub(super) fn encode_set(

@@ -162,7 +162,8 @@ pub enum Unresolved {
 }
 
 /// The row of what `args` ask for: the command's, or the subcommand's where the command is a container.
-/// The number of arguments is right for it.
+/// The number of arguments is right for it. A command of nothing (an empty line) is nobody's: it is to be
+/// skipped before.
 #[inline]
 pub fn resolve(args: &Args<'_>) -> Result<&'static Spec, Unresolved> {
     let spec = args.get(0).and_then(lookup).ok_or(Unresolved::Unknown)?;

@@ -162,7 +162,7 @@ impl Model {
     pub(super) fn told(&mut self, durable: Durable) {
         match durable {
             Durable::Begun => self.floor = self.floor.max(self.recovered),
-            Durable::Entry { group, term, index } if group == self.group => {
+            Durable::Entry { group, term, index, .. } if group == self.group => {
                 let tag = Some((index.0, term.0));
                 let later = self.states[self.floor..].iter().position(|state| state.1 == tag);
                 self.floor += later.expect("only what was written is told");

@@ -27,8 +27,8 @@ fn what_is_told_durable_is_there_after_a_power_cut() {
     let told = bench.settle();
     let expected = vec![
         Durable::Begun,
-        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(1) },
-        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(2) },
+        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(1), record: 1 },
+        Durable::Entry { group: GroupId(1), term: Term(1), index: Index(2), record: 2 },
         Durable::Ballot { group: GroupId(2), term: Term(7), vote: Some(NodeId(3)) },
     ];
     let merged: Vec<_> = expected.iter().filter(|told| **told != expected[1]).copied().collect();
@@ -52,7 +52,10 @@ fn contiguous_entries_of_one_turn_are_told_together() {
         bench.entry(1, 1, index, b"x");
     }
     let told = bench.settle();
-    assert_eq!(told, [Durable::Entry { group: GroupId(1), term: Term(1), index: Index(5) }]);
+    assert_eq!(
+        told,
+        [Durable::Entry { group: GroupId(1), term: Term(1), index: Index(5), record: 5 }]
+    );
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn entries_behind_an_installed_image_are_told_only_after_it() {
         told,
         [
             Durable::Image { group, index: Index(100), term: Term(3) },
-            Durable::Entry { group, term: Term(3), index: Index(101) },
+            Durable::Entry { group, term: Term(3), index: Index(101), record: 2 },
         ]
     );
     bench.disk.lose_unsynced();

@@ -105,7 +105,7 @@ impl Model {
             }
             ("SETRANGE", key) => {
                 let mut value = self.get(key).unwrap_or("").as_bytes().to_vec();
-                let (at, part) = (number(2) as usize, words[3].as_bytes());
+                let (at, part) = (number(2).cast_unsigned() as usize, words[3].as_bytes());
                 value.resize(value.len().max(at + part.len()), 0);
                 value[at..at + part.len()].copy_from_slice(part);
                 let (ends, len) = (self.ends(key), value.len());
@@ -126,6 +126,14 @@ impl Model {
                     words[1..].iter().map(|key| bulk(self.get(key))).collect();
                 format!("*{} {}", values.len(), values.join(" "))
             }
+            _ => self.run_on_keys(words),
+        }
+    }
+
+    fn run_on_keys(&mut self, words: &[&str]) -> String {
+        let ok = "+OK".to_string();
+        let number = |at: usize| words[at].parse::<i64>().expect("the test writes numbers");
+        match (words[0], words[1]) {
             ("RENAME", key) if self.get(key).is_none() => "-ERR no such key".to_string(),
             ("RENAME", key) => {
                 self.rename(key, words[2], true);

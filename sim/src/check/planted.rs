@@ -1,0 +1,365 @@
+//! Which checkers can find each planted bug, and what brings it out. `driftless-sim planted` prints it
+//! beside what was really found.
+
+use driftless_core::config::Bug;
+
+use super::{
+    applied_monotonic, at_end, committed_immutable, durable_quorum, election_safety, exactly_once,
+    leader_completeness, life_grows, linearizable, log_matching, membership_lattice,
+    promise_is_durable, reply_matches_commit, shadow_match, state_equal, state_machine_safety,
+    term_monotonic, ttl_bounds,
+};
+
+const ELECTION: &str = election_safety::NAME;
+const TERM: &str = term_monotonic::NAME;
+const APPLIED: &str = applied_monotonic::NAME;
+const MATCHING: &str = log_matching::NAME;
+const COMPLETE: &str = leader_completeness::NAME;
+const IMMUTABLE: &str = committed_immutable::NAME;
+const MACHINE: &str = state_machine_safety::NAME;
+const QUORUM: &str = durable_quorum::NAME;
+const SHADOW: &str = shadow_match::NAME;
+const PROMISE: &str = promise_is_durable::NAME;
+const REPLY: &str = reply_matches_commit::NAME;
+const LINEARIZABLE: &str = linearizable::NAME;
+const ONCE: &str = exactly_once::NAME;
+const STATE: &str = state_equal::NAME;
+const RECOVERY: &str = state_equal::RECOVERY;
+const TTL: &str = ttl_bounds::NAME;
+const MEMBERS: &str = membership_lattice::NAME;
+const LIFE: &str = life_grows::NAME;
+const CONVERGED: &str = at_end::CONVERGED;
+const LIVENESS: &str = at_end::LIVENESS;
+
+/// Every checker, as violations name it.
+pub const CHECKERS: [&str; 21] = [
+    ELECTION,
+    TERM,
+    APPLIED,
+    MATCHING,
+    COMPLETE,
+    IMMUTABLE,
+    MACHINE,
+    QUORUM,
+    SHADOW,
+    PROMISE,
+    REPLY,
+    LINEARIZABLE,
+    ONCE,
+    STATE,
+    RECOVERY,
+    TTL,
+    MEMBERS,
+    LIFE,
+    CONVERGED,
+    LIVENESS,
+    at_end::TERM_GROWTH,
+];
+
+/// What is known of a planted bug beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planted {
+    /// Which.
+    pub bug: Bug,
+    /// The checkers that can find it, the likeliest first.
+    pub finders: &'static [&'static str],
+    /// Which workload and faults bring it out.
+    pub helped_by: &'static str,
+}
+
+/// All planted bugs, in the order of their declaration.
+pub const ALL: [Bug; 37] = [
+    Bug::VoteBeforeDurable,
+    Bug::TermNotDurable,
+    Bug::NoUpToDateCheck,
+    Bug::OldTermCommit,
+    Bug::AckBeforeDurable,
+    Bug::LeaderCountsUndurable,
+    Bug::TruncateOnOverlap,
+    Bug::CommitUnbounded,
+    Bug::StaleVoteCounted,
+    Bug::StaleAckCounted,
+    Bug::AckOwnLast,
+    Bug::StepDownClearsVote,
+    Bug::QuorumIsHalf,
+    Bug::UnsortedQuorum,
+    Bug::ReadWithoutLease,
+    Bug::ReadBeforeCommit,
+    Bug::NoCommitWait,
+    Bug::DoubtfulTailIgnored,
+    Bug::WaiterByIndex,
+    Bug::RetryNotDeduplicated,
+    Bug::SnapshotDropsNewer,
+    Bug::SnapshotWrongTerm,
+    Bug::SnapshotBeforeDurable,
+    Bug::DamageIsTorn,
+    Bug::SyncCreditedByIndex,
+    Bug::ChecksumNotChained,
+    Bug::ExpireByOwnClock,
+    Bug::StampGoesBack,
+    Bug::RefuteWithoutIncarnation,
+    Bug::LowerIncarnationWins,
+    Bug::ClustersMerge,
+    Bug::ReplyBeforeCommit,
+    Bug::DamagedVotes,
+    Bug::LifeReused,
+    Bug::NoIndirectProbe,
+    Bug::SuspicionForever,
+    Bug::DeadRevivedByRumour,
+];
+
+/// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
+/// below, and to [`ALL`].
+pub fn expected(bug: Bug) -> Planted {
+    let row = match bug {
+        Bug::None => None,
+        Bug::VoteBeforeDurable
+        | Bug::TermNotDurable
+        | Bug::NoUpToDateCheck
+        | Bug::StaleVoteCounted
+        | Bug::StepDownClearsVote
+        | Bug::DamagedVotes
+        | Bug::LifeReused => elections(bug),
+        Bug::OldTermCommit
+        | Bug::AckBeforeDurable
+        | Bug::LeaderCountsUndurable
+        | Bug::TruncateOnOverlap
+        | Bug::CommitUnbounded
+        | Bug::StaleAckCounted
+        | Bug::AckOwnLast
+        | Bug::QuorumIsHalf
+        | Bug::UnsortedQuorum
+        | Bug::SyncCreditedByIndex => replication(bug),
+        Bug::ReadWithoutLease
+        | Bug::ReadBeforeCommit
+        | Bug::NoCommitWait
+        | Bug::DoubtfulTailIgnored
+        | Bug::WaiterByIndex
+        | Bug::RetryNotDeduplicated
+        | Bug::ReplyBeforeCommit => answers(bug),
+        Bug::SnapshotDropsNewer
+        | Bug::SnapshotWrongTerm
+        | Bug::SnapshotBeforeDurable
+        | Bug::DamageIsTorn
+        | Bug::ChecksumNotChained => files(bug),
+        Bug::ExpireByOwnClock
+        | Bug::StampGoesBack
+        | Bug::RefuteWithoutIncarnation
+        | Bug::LowerIncarnationWins
+        | Bug::ClustersMerge
+        | Bug::NoIndirectProbe
+        | Bug::SuspicionForever
+        | Bug::DeadRevivedByRumour => time_and_members(bug),
+    };
+    let (finders, helped_by) = row.unwrap_or((&[], "nothing: the clean core"));
+    Planted { bug, finders, helped_by }
+}
+
+type Row = (&'static [&'static str], &'static str);
+
+fn elections(bug: Bug) -> Option<Row> {
+    Some(match bug {
+        Bug::VoteBeforeDurable => (
+            &[PROMISE, ELECTION],
+            "any election with slow syncs: the voters' disks are looked at when somebody wins; for the \
+             harm itself, a crash of a voter just after its vote left",
+        ),
+        Bug::TermNotDurable => (
+            &[PROMISE, TERM, ELECTION],
+            "any election; for the harm itself, a voter restarts while the election is under way",
+        ),
+        Bug::NoUpToDateCheck => (
+            &[COMPLETE, IMMUTABLE],
+            "a follower cut off while writes flow, then joined again with the leader cut off instead",
+        ),
+        Bug::StaleVoteCounted => (
+            &[PROMISE, ELECTION],
+            "votes held on a link across a term; elections that fail and begin again (equal timeouts)",
+        ),
+        Bug::StepDownClearsVote => (
+            &[TERM, ELECTION],
+            "two candidates of one term: equal election timeouts, delays of about a timeout",
+        ),
+        Bug::DamagedVotes => (
+            &[COMPLETE, IMMUTABLE, ELECTION],
+            "bit rot in the newest segment of a follower that has acknowledged, restart, then an \
+             election with the leader cut off",
+        ),
+        Bug::LifeReused => (
+            &[LIFE, LINEARIZABLE],
+            "restarts; for the harm itself, forwarded counters around the restart of the forwarder",
+        ),
+        _ => return None,
+    })
+}
+
+fn replication(bug: Bug) -> Option<Row> {
+    Some(match bug {
+        Bug::OldTermCommit => (
+            &[IMMUTABLE, COMPLETE, MACHINE],
+            "figure 8: leaders crash or are cut off just after they have appended, five nodes, append \
+             batches of one",
+        ),
+        Bug::AckBeforeDurable => (
+            &[SHADOW, QUORUM, COMPLETE],
+            "any write with slow syncs; for the harm itself, a power cut of several nodes",
+        ),
+        Bug::LeaderCountsUndurable => (
+            &[QUORUM, COMPLETE],
+            "a leader whose disk is slower than its followers'; then a power cut of it",
+        ),
+        Bug::TruncateOnOverlap => (
+            &[IMMUTABLE, SHADOW, QUORUM],
+            "duplicated and reordered appends, small append batches, many writes in flight",
+        ),
+        Bug::CommitUnbounded => (
+            &[APPLIED, IMMUTABLE, MACHINE, QUORUM],
+            "a follower with a tail of an old term that hears a beat before the append that cuts it",
+        ),
+        Bug::StaleAckCounted => (
+            &[SHADOW, QUORUM, COMPLETE],
+            "acknowledgements held on a link across two terms of the same leader",
+        ),
+        Bug::AckOwnLast => (
+            &[SHADOW, QUORUM, COMPLETE],
+            "a deposed leader with a tail of its own joins again; append batches of one",
+        ),
+        Bug::QuorumIsHalf => (
+            &[QUORUM, PROMISE, ELECTION, LINEARIZABLE],
+            "an even number of replicas, or any partition by halves",
+        ),
+        Bug::UnsortedQuorum => {
+            (&[QUORUM, COMPLETE], "followers of unequal speed: one slow disk or link, five nodes")
+        }
+        Bug::SyncCreditedByIndex => (
+            &[PROMISE, SHADOW, QUORUM],
+            "slow syncs at a follower whose tail is replaced while its sync is under way; images often",
+        ),
+        _ => return None,
+    })
+}
+
+fn answers(bug: Bug) -> Option<Row> {
+    Some(match bug {
+        Bug::ReadWithoutLease => (
+            &[LINEARIZABLE],
+            "a leader cut off together with a client that reads, while others write few keys",
+        ),
+        Bug::ReadBeforeCommit => (
+            &[LINEARIZABLE],
+            "reads at a new leader whose commit index lags; few keys, frequent elections",
+        ),
+        Bug::NoCommitWait => (
+            &[LINEARIZABLE],
+            "a leader that is cut off but holds its lease, with a client that reads there and another \
+             that writes to its successor; leadership that changes faster than a lease ends",
+        ),
+        Bug::DoubtfulTailIgnored => (
+            &[LINEARIZABLE],
+            "a leader that dies with entries on their way, then reads of just these keys at the next \
+             one while the old lease lasts",
+        ),
+        Bug::WaiterByIndex => (
+            &[REPLY, LINEARIZABLE],
+            "a leader cut off with clients that write, then joined again: its tail is replaced under \
+             the clients that wait",
+        ),
+        Bug::RetryNotDeduplicated => (
+            &[ONCE, LINEARIZABLE, STATE],
+            "counters and appended values through nodes that forward; replies between nodes lost, \
+             leaders that crash just after they have committed",
+        ),
+        Bug::ReplyBeforeCommit => (
+            &[REPLY, LINEARIZABLE],
+            "any write with delays; for the harm itself, a leader that dies just after it has appended",
+        ),
+        _ => return None,
+    })
+}
+
+fn files(bug: Bug) -> Option<Row> {
+    Some(match bug {
+        Bug::SnapshotDropsNewer => (
+            &[IMMUTABLE, APPLIED, QUORUM],
+            "tiny logs in memory so that images are sent often; an image held on a link while appends \
+             get through",
+        ),
+        Bug::SnapshotWrongTerm => (
+            &[LIVENESS, CONVERGED, COMPLETE, MATCHING],
+            "a node away long enough to need an image, several terms in between, then an election that \
+             needs its vote",
+        ),
+        Bug::SnapshotBeforeDurable => (
+            &[PROMISE, RECOVERY, IMMUTABLE],
+            "tiny segments and images, slow syncs of image files, power cuts just after a segment is \
+             removed; images of the disk often",
+        ),
+        Bug::DamageIsTorn => (
+            &[COMPLETE, IMMUTABLE, QUORUM],
+            "bit rot in a segment below the synced end of a follower, restart, then an election with \
+             the other holder cut off",
+        ),
+        Bug::ChecksumNotChained => (
+            &[MATCHING, PROMISE, IMMUTABLE],
+            "power cuts that lose some unsynced blocks and keep later ones; tails replaced before the \
+             cut; misdirected and old blocks",
+        ),
+        _ => return None,
+    })
+}
+
+fn time_and_members(bug: Bug) -> Option<Row> {
+    Some(match bug {
+        Bug::ExpireByOwnClock => (
+            &[STATE, TTL],
+            "keys with a time to live, clocks with offsets of more than it, elections",
+        ),
+        Bug::StampGoesBack => (
+            &[APPLIED, TTL, STATE],
+            "keys with a time to live and clocks that step back under a leader, or a next leader that \
+             lags behind",
+        ),
+        Bug::RefuteWithoutIncarnation => (
+            &[MEMBERS],
+            "loss or pauses long enough for suspicion, then answers: false suspicion refuted",
+        ),
+        Bug::LowerIncarnationWins => {
+            (&[MEMBERS], "delayed and duplicated datagrams around restarts and refutations")
+        }
+        Bug::DeadRevivedByRumour => {
+            (&[MEMBERS], "rumours held on a link until their subject has been declared dead")
+        }
+        Bug::SuspicionForever => {
+            (&[MEMBERS], "a node that stays down for more than 90 s of the run while others go on")
+        }
+        Bug::NoIndirectProbe => (
+            &[],
+            "one-way and partial partitions: only the rate of false verdicts shows it, which no single \
+             run does; the core's own tests of membership find it",
+        ),
+        Bug::ClustersMerge => (
+            &[MEMBERS],
+            "datagrams of a second cluster, whose node ids lie beyond this one's, delivered here",
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_planted_bug_has_a_checker_that_can_find_it() {
+        for (place, bug) in ALL.into_iter().enumerate() {
+            let planted = expected(bug);
+            assert_eq!(bug as usize, place + 1, "the order is that of the declaration");
+            let rate = bug == Bug::NoIndirectProbe;
+            assert_eq!(planted.finders.is_empty(), rate, "{bug:?} needs a checker");
+            for finder in planted.finders {
+                assert!(CHECKERS.contains(finder), "{bug:?}: {finder} is no checker");
+            }
+        }
+        assert!(expected(Bug::None).finders.is_empty(), "nothing is wrong with the clean core");
+    }
+}

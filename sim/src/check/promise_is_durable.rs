@@ -1,0 +1,320 @@
+//! **`PromiseIsDurable`**: what has left a node is honoured by its disk alone.
+//!
+//! Ongaro's thesis, section 3.8 (persisted state), and the reason for it in Alagappan et al.,
+//! *Protocol-Aware Recovery* (FAST 2018): a node that forgets what it promised takes back a vote or an
+//! acknowledgement that others have counted. Three moments are looked at:
+//!
+//! * A replica begins to lead: the disks of a majority, recovered at this very moment, hold a vote for it in
+//!   its term, or a newer term.
+//! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
+//!   replicas say is durable, and the term of those that lead.
+//! * A restart: what was durable is there again; and a disk that no fault has harmed is not called damaged.
+//!
+//! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
+//! `SnapshotBeforeDurable`, `ChecksumNotChained`, `DamageIsTorn`.
+
+use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
+use std::collections::VecDeque;
+
+use super::ledger::{Change, Found, Group, Replica};
+use super::observe::Observed;
+
+/// As violations name it.
+pub const NAME: &str = "PromiseIsDurable";
+
+/// How many of the newest durable entries are compared with an image.
+const LOOKED_AT: u64 = 64;
+
+/// Why a disk is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Its turn has come.
+    Sample,
+    /// A replica has won an election.
+    Election(Election),
+}
+
+/// Somebody begins to lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Election {
+    group: GroupId,
+    term: Term,
+    leader: NodeId,
+    /// Voters still to be asked after this one.
+    to_come: usize,
+}
+
+/// Which disks are to be looked at, and what came out so far.
+#[derive(Debug, Default)]
+pub struct PromiseIsDurable {
+    wanted: VecDeque<(NodeId, LaneId, Why)>,
+    current: Option<Why>,
+    /// Whose disk was asked for last.
+    asked: Option<NodeId>,
+    votes: usize,
+    sends: u32,
+}
+
+impl PromiseIsDurable {
+    /// A replica has begun to lead: its voters' disks are to be looked at.
+    pub fn leads(&mut self, change: &Change<'_>, lane: LaneId, group: &Group) {
+        for (place, replica) in group.replicas.iter().enumerate() {
+            let election = Election {
+                group: group.id,
+                term: change.new.state.term,
+                leader: change.node,
+                to_come: group.replicas.len() - 1 - place,
+            };
+            self.wanted.push_back((replica.node, lane, Why::Election(election)));
+        }
+    }
+
+    /// A node has sent something; every so often its disk is to be looked at.
+    pub fn sent(&mut self, node: NodeId, lane: LaneId, every: u32) {
+        self.sends += 1;
+        if every > 0 && self.sends >= every {
+            self.sends = 0;
+            self.wanted.push_back((node, lane, Why::Sample));
+        }
+    }
+
+    /// The next disk to look at.
+    pub fn wanted(&mut self) -> Option<(NodeId, LaneId)> {
+        let (node, lane, why) = self.wanted.pop_front()?;
+        self.current = Some(why);
+        self.asked = Some(node);
+        Some((node, lane))
+    }
+
+    /// Whether it is a disk of this node that was asked for.
+    pub fn asked(&self, node: NodeId) -> bool {
+        self.asked == Some(node)
+    }
+
+    /// The group whose votes are being counted, if that is why a disk is being looked at.
+    pub fn electing(&self) -> Option<GroupId> {
+        match self.current {
+            Some(Why::Election(election)) => Some(election.group),
+            _ => None,
+        }
+    }
+
+    /// One replica on the disk that was asked for. An election looks at its own group only.
+    pub fn image(&self, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+        if self.current == Some(Why::Sample) && !replica.harmed {
+            durable(replica, recovered, "its disk", found);
+            ballot(replica, recovered, found);
+        }
+    }
+
+    /// The voter's replica on the disk that was asked for; `None` if nothing can be demanded of it. Ends the
+    /// look at this disk.
+    pub fn voter(
+        &mut self,
+        group: &mut Group,
+        voter: Option<(usize, &Observed<'_>)>,
+        found: &mut Found,
+    ) {
+        let Some(Why::Election(election)) = self.current.take() else { return };
+        let counts = voter.is_none_or(|(place, recovered)| {
+            let (term, vote) = (recovered.state.term, recovered.state.vote);
+            let granted = term == election.term && vote == Some(election.leader);
+            if granted {
+                group.replicas[place].prove(term, vote);
+            }
+            granted || term > election.term || group.replicas[place].harmed
+        });
+        self.votes += usize::from(counts);
+        if election.to_come > 0 {
+            return;
+        }
+        let votes = std::mem::take(&mut self.votes);
+        if votes < group.majority() {
+            found.report(NAME, || {
+                format!(
+                    "group {}: node {} leads in term {}, but only {votes} of {} disks know that they \
+                     voted for it",
+                    group.id.0,
+                    election.leader.0,
+                    election.term.0,
+                    group.replicas.len()
+                )
+            });
+        }
+    }
+}
+
+/// A replica comes back from its disk.
+pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    if replica.harmed {
+        return;
+    }
+    if recovered.state.damaged && !replica.state.damaged {
+        found.report(NAME, || {
+            format!("{}: claims damage, though no fault has harmed its disk", who(replica))
+        });
+    }
+    restarted_whole(replica, recovered, found);
+}
+
+/// Whether a replica that comes back from its disk still has all it is known to have promised.
+pub fn intact(replica: &Replica, recovered: &Observed<'_>) -> bool {
+    let mut found = Found::default();
+    restarted_whole(replica, recovered, &mut found);
+    found.list().is_empty() && !recovered.state.damaged
+}
+
+fn restarted_whole(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    durable(replica, recovered, "the restart", found);
+    ballot(replica, recovered, found);
+}
+
+/// Whether what a replica said to be durable is in its image.
+fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut Found) {
+    let claim = replica.durable();
+    if replica.state.damaged || claim.0 == 0 {
+        return;
+    }
+    let there = &recovered.state;
+    if there.last < claim {
+        found.report(NAME, || {
+            format!(
+                "{}: said to have entries up to {} on disk; {place} shows {}",
+                who(replica),
+                claim.0,
+                there.last.0
+            )
+        });
+        return;
+    }
+    // The newest ones tell: what is before them agrees by `LogMatching`, or did when it was looked at last.
+    let first = replica.terms.before().max(there.before).0.max(claim.0.saturating_sub(LOOKED_AT));
+    let wrong = (first + 1..=claim.0).rev().map(Index).find(|&index| {
+        match (recovered.log.entry(index), replica.terms.at(index)) {
+            (Some((term, _)), Some(said)) => term != said,
+            _ => false,
+        }
+    });
+    if let Some(index) = wrong {
+        found.report(NAME, || {
+            format!("{}: {place} shows another entry at index {}", who(replica), index.0)
+        });
+    }
+}
+
+/// Whether what is proven of a replica's term and vote is in its image.
+fn ballot(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    let (term, vote) = replica.proven;
+    let there = &recovered.state;
+    if there.term < term || (there.term == term && vote.is_some() && there.vote != vote) {
+        found.report(NAME, || {
+            format!(
+                "{}: voted for {vote:?} in term {}; its disk shows {:?} in term {}",
+                who(replica),
+                term.0,
+                there.vote,
+                there.term.0
+            )
+        });
+    }
+}
+
+fn who(replica: &Replica) -> String {
+    format!("group {}, node {}", replica.state.group.0, replica.node.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use driftless_core::Index;
+
+    use super::super::fake::Stage;
+    use super::*;
+
+    #[test]
+    fn an_election_won_with_durable_votes_is_fine() {
+        let mut stage = Stage::new(3);
+        stage.vote(1, 3, 1);
+        stage.vote(2, 3, 1);
+        stage.wins(1, 3);
+        stage.clean();
+    }
+
+    #[test]
+    fn a_vote_that_is_not_on_disk_is_found() {
+        let mut stage = Stage::new(3);
+        stage.vote(1, 3, 1);
+        stage.wins(1, 3);
+        stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_voter_that_has_moved_on_still_counts() {
+        let mut stage = Stage::new(3);
+        stage.vote(1, 3, 1);
+        stage.vote(2, 4, 2);
+        stage.wins(1, 3);
+        stage.clean();
+    }
+
+    #[test]
+    fn durable_entries_that_the_restart_does_not_show_are_found() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
+        stage.crash(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.violates(NAME);
+    }
+
+    #[test]
+    fn what_a_new_life_read_from_a_cache_may_be_lost_before_it_speaks() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        for _ in 0..2 {
+            stage.crash(1);
+            stage.replica(1).state.durable = Index(1);
+            stage.recover(1);
+        }
+        stage.clean();
+        stage.crash(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.clean();
+    }
+
+    #[test]
+    fn a_harmed_disk_may_lose_them() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
+        stage.crash(1);
+        stage.harm(1);
+        stage.replica(1).lose_from(1);
+        stage.replica(1).state.damaged = true;
+        stage.recover(1);
+        stage.clean();
+    }
+
+    #[test]
+    fn damage_that_nobody_did_is_found() {
+        let mut stage = Stage::new(3);
+        stage.crash(1);
+        stage.replica(1).state.damaged = true;
+        stage.recover(1);
+        stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_sync_credited_to_another_entry_is_found_by_a_sample() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
+        stage.sample(1);
+        stage.clean();
+        stage.replace(1, 1, 2, b"b");
+        stage.change(1, |state| state.durable = Index(1));
+        stage.sample(1);
+        stage.violates(NAME);
+    }
+}

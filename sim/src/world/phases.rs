@@ -1,0 +1,215 @@
+//! A run from its start to its end: warm up, go wrong, heal, settle.
+
+use driftless_core::{GroupId, NodeId};
+
+use super::links::DropClass;
+use super::process::Stop;
+use super::{What, World};
+use crate::check::Moment;
+use crate::network::Links;
+use crate::queue::{MS, SECOND, Time};
+
+/// How long clients go on after the heal.
+const LAST_COMMANDS: Time = 2 * SECOND;
+
+impl World {
+    /// Plays all phases. What was found wrong is in [`World::violation`].
+    pub fn play(&mut self) {
+        self.start_all();
+        self.run_until(self.options.phases.warm_up);
+        self.let_faults_in();
+        self.run_until(self.now + self.options.phases.faults);
+        if self.violation().is_some() {
+            return;
+        }
+        self.heal();
+        self.run_until(self.now + LAST_COMMANDS);
+        self.settle();
+    }
+
+    /// Lets planned and triggered faults happen from now on.
+    pub fn let_faults_in(&mut self) {
+        self.faulty = true;
+        self.queue.push(self.now + 1, What::Fault);
+    }
+
+    /// Nothing goes wrong from now on: everywhere, or in a quorum-connected core while the rest stays
+    /// broken for good.
+    pub fn heal(&mut self) {
+        self.trace.note(self.now, format_args!("heal"));
+        self.faulty = false;
+        self.notice_repairs();
+        self.end_effects();
+        self.network.heal();
+        self.drop_class = DropClass::Off;
+        let damaged = self.nodes.iter().any(|machine| machine.damaged);
+        if self.options.phases.core_only && !damaged {
+            self.abandon_some();
+        }
+        self.options.workload.patience = Time::MAX / 2;
+        for node in 0..self.nodes.len() {
+            if !self.nodes[node].abandoned {
+                self.heal_node(node);
+            }
+        }
+        for client in &mut self.clients {
+            client.served = false;
+        }
+        let core: Vec<_> = self.core().map(|node| NodeId(node as u32 + 1)).collect();
+        self.checkers.healed(Moment(self.now), &core);
+        self.play_ready();
+    }
+
+    fn heal_node(&mut self, node: usize) {
+        let (now, settings) = (self.now, &self.options.clocks);
+        let off = self.chances.clocks.up_to(settings.offset_ms * 2) as i64;
+        let off = off - settings.offset_ms as i64;
+        let machine = &mut self.nodes[node];
+        machine.clock.correct(now, off);
+        machine.disk_mood.stalled_until = 0;
+        machine.disk_mood.slowness = 1;
+        machine.disk_mood.fail_sync = false;
+        machine.disk_mood.fail_write = false;
+        machine.turn_cost = self.options.turn_cost;
+        if machine.retiring && machine.up {
+            self.stop(node, Stop::Killed);
+        }
+        self.resume(node);
+        if !self.nodes[node].up {
+            let pause = self.chances.plan.up_to(300) * MS;
+            self.start_in(node, pause);
+        }
+    }
+
+    /// Breaks a minority for good: stopped, cut off, or able to speak and not to hear.
+    fn abandon_some(&mut self) {
+        let nodes = self.nodes.len();
+        let first = self.any_node();
+        for step in 0..nodes {
+            let node = (first + step) % nodes;
+            self.nodes[node].abandoned = true;
+            if !self.groups().all(|group| self.has_core_majority(group)) {
+                self.nodes[node].abandoned = false;
+                return;
+            }
+            self.trace.note(self.now, format_args!("n{} stays broken", node + 1));
+            self.break_for_good(node);
+            for client in 0..self.clients.len() {
+                if self.connection(client) == Some(node) {
+                    self.hang_up(client);
+                }
+            }
+        }
+    }
+
+    fn break_for_good(&mut self, node: usize) {
+        let nodes = self.nodes.len();
+        let mut deaf = Links::NONE;
+        for other in (0..nodes).filter(|&other| other != node) {
+            deaf.add(Links::one(other, node));
+        }
+        match self.chances.plan.up_to(3) {
+            0 => self.stop(node, Stop::PowerCut),
+            1 => self.network.cut.add(Links::of(node, nodes)),
+            2 => self.network.cut.add(deaf),
+            _ => self.pause(node),
+        }
+    }
+
+    fn has_core_majority(&self, group: GroupId) -> bool {
+        let replicas = self.placement.replicas(group);
+        let there =
+            replicas.iter().filter(|node| !self.nodes[node.0 as usize - 1].abandoned).count();
+        there > replicas.len() / 2
+    }
+
+    fn core(&self) -> impl Iterator<Item = usize> {
+        (0..self.nodes.len()).filter(|&node| !self.nodes[node].abandoned)
+    }
+
+    /// Lets clients finish, then demands that everything is answered and that replicas are equal.
+    pub fn settle(&mut self) {
+        self.settling = true;
+        let most = self.now + self.options.phases.settle;
+        let settled = self.run_while(most, |world| world.unsettled().is_none());
+        for client in &mut self.clients {
+            client.done = true;
+        }
+        if self.violation().is_some() {
+            return;
+        }
+        if !settled {
+            let what = self.unsettled().unwrap_or_default();
+            self.object("Liveness", what);
+        }
+        self.checkers.at_end(Moment(self.now));
+    }
+
+    /// Why the healed part of the world has not settled yet.
+    pub fn unsettled(&self) -> Option<String> {
+        for (number, client) in self.clients.iter().enumerate() {
+            if self.options.workload.clients > 0 && !client.served {
+                return Some(format!("client {number} is not served"));
+            }
+            if self.waits(number) && self.connection(number).is_some() {
+                return Some(format!("client {number} waits for an answer"));
+            }
+        }
+        self.groups().find_map(|group| self.unsettled_group(group))
+    }
+
+    fn unsettled_group(&self, group: GroupId) -> Option<String> {
+        let lane = self.lane_of(group);
+        let view = |node: usize| self.nodes[node].lanes[lane].engine.as_ref()?.view(group);
+        let name = group.0;
+        let Some(leader) = self.core_leader(group) else {
+            return Some(format!("group {name} has no leader"));
+        };
+        let Some(best) = view(leader) else { return Some(format!("group {name} is gone")) };
+        if best.commit != best.last || best.applied != best.commit {
+            return Some(format!(
+                "group {name}: its leader node {} applied {} and committed {} of {}",
+                leader + 1,
+                best.applied.0,
+                best.commit.0,
+                best.last.0
+            ));
+        }
+        for replica in self.placement.replicas(group) {
+            let node = replica.0 as usize - 1;
+            if self.nodes[node].abandoned {
+                continue;
+            }
+            let Some(own) = view(node) else {
+                return Some(format!("group {name}: node {} is down", replica.0));
+            };
+            if own.damaged {
+                return Some(format!("group {name}: node {} is damaged", replica.0));
+            }
+            if own.applied != best.applied || own.digest != best.digest {
+                return Some(format!(
+                    "group {name}: node {} applied {} ({:032x}), leader node {} {} ({:032x})",
+                    replica.0,
+                    own.applied.0,
+                    own.digest,
+                    leader + 1,
+                    best.applied.0,
+                    best.digest
+                ));
+            }
+        }
+        None
+    }
+
+    /// A leader that is part of the healed core.
+    fn core_leader(&self, group: GroupId) -> Option<usize> {
+        self.leader(group).filter(|&leader| !self.nodes[leader].abandoned).or_else(|| {
+            let lane = self.lane_of(group);
+            self.core().find(|&node| {
+                let view = self.nodes[node].lanes[lane].engine.as_ref();
+                let view = view.and_then(|engine| engine.view(group));
+                view.is_some_and(|view| view.role == driftless_core::Role::Leader)
+            })
+        })
+    }
+}
