@@ -1,7 +1,9 @@
 //! What engines say to each other. Decoding borrows; nothing is copied.
 //!
-//! A frame is one message: `length u32 | checksum u32 | kind u8 | body`. The length counts what follows
-//! the checksum, and the CRC-32C covers it. Frames stand back to back in a lane.
+//! A frame is one message: `length u32 | length inverted u32 | checksum u32 | kind u8 | body`. The length
+//! counts what follows the checksum, and the CRC-32C covers that. The length stands there twice so that
+//! a damaged one is noticed at once: who believed it would wait for bytes that never come. Frames stand
+//! back to back in a lane.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,7 +18,7 @@ use crate::resp::Proto;
 /// The largest frame taken: the largest command and then some.
 const MOST: usize = 1 << 30;
 
-const HEADER: usize = 8;
+const HEADER: usize = 12;
 
 /// A message, borrowed from the bytes it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,13 +268,16 @@ const HANDBACK: u8 = 17;
 /// Takes one frame off the front of `bytes`, or `None` if it is not all there yet.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Malformed> {
     let mut reader = Reader::new(bytes);
-    let (Ok(length), Ok(sum)) = (reader.u32(), reader.u32()) else {
+    let (Ok(length), Ok(inverted)) = (reader.u32(), reader.u32()) else {
         return Ok(None);
     };
-    let length = length as usize;
-    if length == 0 || length > MOST {
+    if length == 0 || length != !inverted || length as usize > MOST {
         return Err(Malformed);
     }
+    let length = length as usize;
+    let Ok(sum) = reader.u32() else {
+        return Ok(None);
+    };
     let Ok(body) = reader.take(length) else {
         return Ok(None);
     };
@@ -457,7 +462,7 @@ fn take_ticket(reader: &mut Reader<'_>) -> Result<Ticket, Malformed> {
 /// Opens a frame in the lane of a node; [`finish`] closes it.
 fn begin(lane: &mut Vec<u8>, kind: u8) -> usize {
     let start = lane.len();
-    put_u64(lane, 0);
+    lane.extend_from_slice(&[0; HEADER]);
     put_u8(lane, kind);
     start
 }
@@ -467,7 +472,8 @@ pub(crate) fn finish(lane: &mut [u8], start: usize) {
     let body = &lane[start + HEADER..];
     let (length, sum) = (body.len() as u32, checksum(0, body));
     patch_u32(lane, start, length);
-    patch_u32(lane, start + 4, sum);
+    patch_u32(lane, start + 4, !length);
+    patch_u32(lane, start + 8, sum);
 }
 
 /// Opens an append; entries follow through [`push_entry`], then [`finish`].
@@ -697,7 +703,7 @@ mod tests {
             assert_eq!(decode(&lane[..cut]), Ok(None), "a frame that is cut off is not yet there");
         }
         assert_eq!(decode(&lane), Ok(Some((*message, lane.len()))));
-        for at in HEADER..lane.len() {
+        for at in 0..lane.len() {
             lane[at] ^= 0x10;
             assert_eq!(decode(&lane), Err(Malformed), "a flipped bit is noticed");
             lane[at] ^= 0x10;

@@ -37,6 +37,16 @@ impl Gather {
     /// Writes the answer of the whole.
     pub(crate) fn merge(&self, out: &mut Vec<u8>) {
         let parts: Vec<&[u8]> = self.parts.iter().map(Vec::as_slice).collect();
+        // An error that says "nothing was done" would be a lie if some parts were.
+        let failed = parts.iter().find(|part| part.first() == Some(&b'-'));
+        if let Some(failed) = failed
+            && parts.iter().any(|part| part.first() != Some(&b'-'))
+        {
+            let text = failed[1..].trim_ascii_end();
+            let parts: [&[u8]; 2] = [b"PARTIAL Some keys were reached and some were not: ", text];
+            Reply::new(out, self.proto).error_bytes(&parts);
+            return;
+        }
         let order = self.order.iter().map(|part| usize::from(*part));
         command::merge(self.merge, &parts, order, &mut Reply::new(out, self.proto))
             .expect("groups answer what the command table says");
