@@ -346,7 +346,10 @@ impl World {
             let shown = reply::show(bytes);
             let took = (self.now - pending.since) / MS;
             let text = &pending.text;
-            self.trace.note(self.now, format_args!("{name}: {text} -> {shown} ({took} ms)"));
+            if self.trace.chatty() {
+                let line = format_args!("{name}: {text} -> {shown} ({took} ms)");
+                self.trace.note(self.now, line);
+            }
             self.clients[client].told = Some(shown);
         } else if self.trace.wanted() {
             let shown = reply::show(bytes);
