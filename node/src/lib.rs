@@ -1,1 +1,15 @@
-//! The production node: sockets, files, threads and configuration around the pure core.
+//! The node of Driftless: sockets, files, threads and settings around the deterministic core.
+
+pub mod clock;
+pub mod disk;
+pub mod engine;
+pub mod error;
+pub mod events;
+pub mod gossip;
+pub mod link;
+pub mod log;
+pub mod net;
+pub mod node;
+pub mod settings;
+
+pub use error::NodeError;

@@ -342,7 +342,7 @@ impl Group {
         if busy || !news {
             return;
         }
-        let own = self.image.making.take_if(|making| making.to.is_none()).is_some();
+        let own = self.image.making.take().is_some_and(|making| making.to.is_none());
         let partial = self.image.taking.take().is_some();
         if own || partial {
             room.wal.abort_image(self.id, &mut room.out.disk);

@@ -1,0 +1,118 @@
+//! The command line.
+
+mod cli;
+mod cluster;
+mod demo;
+mod local;
+mod resp;
+mod show;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use driftless::disk::Claim;
+use driftless::settings::{Flags, Settings};
+use driftless::{NodeError, log, net, node};
+
+/// A replicated key-value store that speaks the Redis protocol and loses no acknowledged write.
+#[derive(Debug, Parser)]
+#[command(name = "driftless", version, disable_help_subcommand = true)]
+struct App {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one node
+    Serve {
+        #[command(flatten)]
+        flags: Box<Flags>,
+        /// Check the settings, print what they come to, and end
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run a cluster on this machine
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
+    /// Talk to a node: one command, or line by line
+    #[command(disable_help_flag = true)]
+    Cli(cli::Cli),
+    /// Tell the story of a cluster: operations, a node killed and back
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterCommand {
+    /// Start the nodes, and stop them on Ctrl-C
+    Start(cluster::Start),
+    /// Show the nodes in a table
+    Status(DataDir),
+    /// Stop the nodes
+    Stop(DataDir),
+}
+
+#[derive(Debug, clap::Args)]
+struct DataDir {
+    /// Directory of the cluster
+    #[arg(long, env = "DATA_DIR", default_value = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+}
+
+/// Why a command fails: one line.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match App::parse().command {
+        Command::Serve { flags, check } => serve(*flags, check).map_err(Failure::from),
+        Command::Cluster { command } => match command {
+            ClusterCommand::Start(start) => cluster::start(&start),
+            ClusterCommand::Status(at) => status::print(&at.data_dir),
+            ClusterCommand::Stop(at) => cluster::stop(&at.data_dir),
+        },
+        Command::Cli(cli) => return cli::run(&cli),
+        Command::Demo => demo::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("driftless: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: Flags, check: bool) -> Result<(), NodeError> {
+    let flags = flags.with_file()?;
+    let settings = Settings::check(&flags)?;
+    if check {
+        println!("{}", settings.describe());
+        return Ok(());
+    }
+    log::start(&settings)?;
+    if let Some(port) = settings.grpc_port {
+        tracing::warn!(port, "grpc-port: this version has no gRPC door yet");
+    }
+    let claim = Claim::new(&settings);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(NodeError::system("starting"))?;
+    runtime.block_on(node::run(settings, claim, net::stop_signal(), announce))
+}
+
+fn announce(settings: &Settings) {
+    println!(
+        "driftless node {} of {} is ready: clients on {}, nodes on {}, data in {}",
+        settings.node.0,
+        settings.shared.total_nodes,
+        settings.clients_at,
+        settings.advertised,
+        settings.data_dir.display(),
+    );
+}

@@ -1,0 +1,354 @@
+//! The clients of one engine: their bytes in, their answers out.
+
+use std::sync::Arc;
+
+use driftless_core::resp::{ArgsBuffer, ParseError, Parsed, parse, parse_more};
+use driftless_core::{Admission, ClientId, Turn};
+use slab::Slab;
+
+use super::arena::Arena;
+use super::ready::{Doorbell, Token};
+use super::wire::{Arrived, READ_BYTES, Wire};
+use crate::net::TcpStream;
+
+/// Bytes of unread answers beyond which a client's commands are not read any more.
+const PAUSE_BYTES: usize = 1 << 20;
+/// Of a command with more bytes than this the parser's progress is kept, so that none is looked at twice.
+const PARTIAL_BYTES: usize = 64 << 10;
+/// A buffer for answers above this is not kept.
+const KEEP_REPLY_BYTES: usize = 16 << 10;
+
+/// Commands of one client that its first turn takes, and that any turn takes.
+const FIRST_ALLOWANCE: usize = 128;
+const MOST_ALLOWANCE: usize = 1_024;
+/// With fewer bytes of answers in a turn than this, the next turn takes more commands.
+const SMALL_ANSWERS: usize = 256 << 10;
+
+/// Limits on clients.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientLimits {
+    /// Most clients of this engine at a time.
+    pub count: usize,
+    /// Bytes of unread answers before one is hung up on.
+    pub output_bytes: usize,
+    /// Largest command.
+    pub command_bytes: usize,
+}
+
+/// The clients of one engine.
+#[derive(Debug)]
+pub(super) struct Clients {
+    limits: ClientLimits,
+    open: Slab<Client>,
+    args: ArgsBuffer,
+    opened: Vec<u32>,
+    gone: Vec<u32>,
+    arrived: Vec<(u32, Source)>,
+    /// Clients that do not speak the protocol.
+    broken: Vec<(u32, ParseError)>,
+    /// Clients with commands that were left for a later turn.
+    halted: Vec<u32>,
+    /// One of them may go on.
+    resume: bool,
+}
+
+#[derive(Debug)]
+struct Client {
+    /// Nothing once it is lost; the engine is told in the next turn.
+    wire: Option<Wire>,
+    /// Some of its commands were left for a later turn.
+    halted: bool,
+    /// How many of its commands one turn takes: fewer if their answers are large.
+    allowance: usize,
+    /// Its last answer is on its way; nothing is read any more.
+    closing: bool,
+    /// The first unused command is looked at again once there are so many bytes of it.
+    needs: usize,
+    /// How far the parser got with it, if it is large.
+    partial: Option<Box<ArgsBuffer>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Arena(usize, usize),
+    Unused,
+}
+
+/// Why the commands of a client were not all taken.
+enum Halt {
+    /// The next one is not all there; it is worth another look once there are so many bytes of it.
+    Incomplete(usize),
+    /// The next one was refused for now.
+    Busy,
+    /// The turn takes no more of them.
+    Enough,
+    Broken(ParseError),
+}
+
+impl Client {
+    fn new(wire: Wire) -> Self {
+        Self {
+            wire: Some(wire),
+            halted: false,
+            allowance: FIRST_ALLOWANCE,
+            closing: false,
+            needs: 0,
+            partial: None,
+        }
+    }
+}
+
+impl Clients {
+    /// No clients yet.
+    pub(super) fn new(limits: ClientLimits) -> Self {
+        Self {
+            limits,
+            open: Slab::new(),
+            args: ArgsBuffer::default(),
+            opened: Vec::new(),
+            gone: Vec::new(),
+            arrived: Vec::new(),
+            broken: Vec::new(),
+            halted: Vec::new(),
+            resume: false,
+        }
+    }
+
+    /// Whether the engine has to be told something.
+    pub(super) fn has_news(&self) -> bool {
+        self.resume || !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
+    }
+
+    /// A new connection.
+    pub(super) fn open(&mut self, stream: TcpStream, doorbell: &Arc<Doorbell>) {
+        let entry = self.open.vacant_entry();
+        let id = entry.key() as u32;
+        let bell = doorbell.bell(Token::Client(id));
+        let mut wire = Wire::new(stream, bell.clone());
+        if id as usize >= self.limits.count {
+            let _ = wire.send(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        entry.insert(Client::new(wire));
+        self.opened.push(id);
+        // Its first command may be there already.
+        bell.ring();
+    }
+
+    /// A client's bell was rung: sends what waits, reads what is there. Tells whether it should be looked at again
+    /// without being rung for.
+    pub(super) fn gather(&mut self, id: u32, arena: &mut Arena) -> bool {
+        let Some(client) = self.open.get_mut(id as usize) else { return false };
+        let Some(wire) = &mut client.wire else { return false };
+        wire.bell().heard();
+        if wire.unsent_len() > 0 {
+            let flushed = wire.flush();
+            if flushed.is_err() || (client.closing && wire.unsent_len() == 0) {
+                self.lose(id);
+                return false;
+            }
+        }
+        if client.closing || wire.unsent_len() > PAUSE_BYTES {
+            return false;
+        }
+        if client.halted {
+            self.resume = true;
+            return false;
+        }
+        if !arena.has_room(READ_BYTES) {
+            return true;
+        }
+        let (arrived, more) = wire.read(arena);
+        match arrived {
+            Arrived::Nothing => (),
+            Arrived::InArena(start) => self.arrived.push((id, Source::Arena(start, arena.len()))),
+            Arrived::InUnused => self.arrived.push((id, Source::Unused)),
+            Arrived::Closed => self.lose(id),
+        }
+        more
+    }
+
+    /// Plays all that was gathered into a turn. `again` gets the clients that should be looked at again.
+    pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
+        for id in self.opened.drain(..) {
+            turn.client_opened(ClientId(id));
+            if let Some(Some(wire)) = self.open.get(id as usize).map(|client| &client.wire) {
+                let (peer, local) = wire.addresses();
+                turn.client_address(ClientId(id), &peer, &local);
+            }
+        }
+        self.resume = false;
+        for id in std::mem::take(&mut self.halted) {
+            let Some(client) = self.open.get(id as usize) else { continue };
+            if client.wire.as_ref().is_some_and(|wire| wire.unsent_len() > PAUSE_BYTES) {
+                self.halted.push(id);
+                continue;
+            }
+            self.feed(turn, id, arena, Source::Unused);
+            if self.open.get(id as usize).is_some_and(|client| !client.halted) {
+                again.push(Token::Client(id));
+            }
+        }
+        let mut arrived = std::mem::take(&mut self.arrived);
+        for (id, source) in arrived.drain(..) {
+            self.feed(turn, id, arena, source);
+        }
+        self.arrived = arrived;
+        for id in self.gone.drain(..) {
+            turn.client_gone(ClientId(id));
+            self.open.remove(id as usize);
+        }
+    }
+
+    /// Gives the engine the commands of one client.
+    fn feed(&mut self, turn: &mut Turn<'_>, id: u32, arena: &Arena, source: Source) {
+        let Some(client) = self.open.get_mut(id as usize) else { return };
+        let Some(wire) = &mut client.wire else { return };
+        let most = Most { bytes: self.limits.command_bytes, commands: client.allowance };
+        let client_id = ClientId(id);
+        let halt = match source {
+            Source::Arena(start, end) => {
+                let bytes = &arena.bytes()[start..end];
+                let (used, halt) = request_all(turn, client_id, bytes, &mut self.args, most);
+                wire.unused.extend_from_slice(&bytes[used..]);
+                halt
+            }
+            Source::Unused if wire.unused.len() < client.needs => return,
+            Source::Unused => {
+                let mut partial = client.partial.take();
+                let resumed = partial.is_some();
+                let args = partial.as_deref_mut().unwrap_or(&mut self.args);
+                let (used, halt) = if resumed {
+                    resume(turn, client_id, &wire.unused, args, most)
+                } else {
+                    request_all(turn, client_id, &wire.unused, args, most)
+                };
+                if let (Halt::Incomplete(_), true) =
+                    (&halt, wire.unused.len() - used > PARTIAL_BYTES)
+                {
+                    client.partial =
+                        Some(partial.unwrap_or_else(|| Box::new(std::mem::take(&mut self.args))));
+                }
+                wire.used(used);
+                halt
+            }
+        };
+        client.halted = matches!(halt, Halt::Busy | Halt::Enough);
+        client.needs = 0;
+        if client.halted {
+            self.halted.push(id);
+        }
+        match halt {
+            Halt::Incomplete(at_least) => client.needs = at_least,
+            Halt::Busy => (),
+            Halt::Enough => self.resume = true,
+            Halt::Broken(error) => {
+                client.closing = true;
+                self.broken.push((id, error));
+            }
+        }
+    }
+
+    /// Sends an answer.
+    pub(super) fn reply(&mut self, id: u32, bytes: &mut Vec<u8>) {
+        let Some(client) = self.open.get_mut(id as usize) else { return };
+        let Some(wire) = &mut client.wire else { return };
+        let sent = wire.send(bytes);
+        client.allowance = match bytes.len() {
+            ..SMALL_ANSWERS => (client.allowance * 2).min(MOST_ALLOWANCE),
+            ..=PAUSE_BYTES => client.allowance,
+            _ => (client.allowance / 4).max(1),
+        };
+        if bytes.capacity() > KEEP_REPLY_BYTES {
+            *bytes = Vec::new();
+        }
+        if sent.is_err() {
+            self.lose(id);
+        } else if wire.unsent_len() > self.limits.output_bytes {
+            tracing::warn!(client = id, "hung up on a client that does not read its answers");
+            self.lose(id);
+        }
+    }
+
+    /// Tells those whose bytes are no commands so, behind the answers to what was one, and hangs up.
+    pub(super) fn answer_broken(&mut self) {
+        while let Some((id, error)) = self.broken.pop() {
+            let mut text = format!("-{error}\r\n").into_bytes();
+            self.reply(id, &mut text);
+            self.close(id);
+        }
+    }
+
+    /// Hangs up, once what waits is sent.
+    pub(super) fn close(&mut self, id: u32) {
+        let Some(client) = self.open.get_mut(id as usize) else { return };
+        client.closing = true;
+        if client.wire.as_ref().is_some_and(|wire| wire.unsent_len() == 0) {
+            self.lose(id);
+        }
+    }
+
+    fn lose(&mut self, id: u32) {
+        let client = &mut self.open[id as usize];
+        if client.wire.take().is_some() {
+            self.gone.push(id);
+        }
+        if client.halted {
+            client.halted = false;
+            self.halted.retain(|&halted| halted != id);
+        }
+    }
+}
+
+/// What one turn takes of one client.
+#[derive(Clone, Copy)]
+struct Most {
+    /// Bytes of one command.
+    bytes: usize,
+    commands: usize,
+}
+
+/// Takes up a large command where the parser stopped, then goes on as usual.
+fn resume(
+    turn: &mut Turn<'_>,
+    client: ClientId,
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: Most,
+) -> (usize, Halt) {
+    match parse_more(bytes, args, most.bytes) {
+        Ok(Parsed::Incomplete { at_least }) => (0, Halt::Incomplete(at_least)),
+        Err(error) => (bytes.len(), Halt::Broken(error)),
+        Ok(Parsed::Command { used }) => {
+            if turn.request(client, &args.args(bytes)) == Admission::Busy {
+                return (0, Halt::Busy);
+            }
+            let (more, halt) = request_all(turn, client, &bytes[used..], args, most);
+            (used + more, halt)
+        }
+    }
+}
+
+fn request_all(
+    turn: &mut Turn<'_>,
+    client: ClientId,
+    bytes: &[u8],
+    args: &mut ArgsBuffer,
+    most: Most,
+) -> (usize, Halt) {
+    let mut used = 0;
+    for _ in 0..most.commands {
+        match parse(&bytes[used..], args, most.bytes) {
+            Ok(Parsed::Incomplete { at_least }) => return (used, Halt::Incomplete(at_least)),
+            Err(error) => return (bytes.len(), Halt::Broken(error)),
+            Ok(Parsed::Command { used: count }) => {
+                let command = args.args(&bytes[used..]);
+                if !command.is_empty() && turn.request(client, &command) == Admission::Busy {
+                    return (used, Halt::Busy);
+                }
+                used += count;
+            }
+        }
+    }
+    (used, Halt::Enough)
+}

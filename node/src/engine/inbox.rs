@@ -1,0 +1,74 @@
+//! Notes from other threads to an engine.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use driftless_core::{LaneId, Liveness, NodeId, SyncToken};
+use tokio::sync::oneshot;
+
+use super::ready::{Bell, Doorbell, Token};
+use crate::net::Detached;
+
+/// A note to an engine.
+#[derive(Debug)]
+pub enum Note {
+    /// The disk has finished a sync.
+    Synced(SyncToken),
+    /// The disk has failed.
+    DiskFailed(io::Error),
+    /// The disk worker has ended, as asked.
+    DiskStopped,
+    /// A connection to a node was made; `held` is dropped when it is lost.
+    Connected {
+        /// To whom.
+        node: NodeId,
+        /// The connection; greetings have been exchanged.
+        stream: Detached,
+        /// Dropped when the connection is lost.
+        held: oneshot::Sender<()>,
+    },
+    /// The membership layer has changed its mind about a node.
+    Liveness(NodeId, Liveness),
+    /// Bytes from another engine of this node.
+    Handoff(LaneId, Vec<u8>),
+    /// The node is about to stop; `now`: without waiting until its leaderships are handed over.
+    Retire {
+        /// Without waiting.
+        now: bool,
+    },
+}
+
+/// Where other threads leave notes for an engine. Its length is bounded by what the senders may have on their
+/// way: one sync, one connection a node, what the limits of the core allow in hand-offs.
+#[derive(Debug)]
+pub struct Inbox {
+    notes: Mutex<Vec<Note>>,
+    bell: Arc<Bell>,
+    doorbell: Arc<Doorbell>,
+}
+
+impl Inbox {
+    /// An empty inbox.
+    pub fn new() -> Arc<Self> {
+        let doorbell = Arc::new(Doorbell::default());
+        let bell = doorbell.bell(Token::Inbox);
+        Arc::new(Self { notes: Mutex::default(), bell, doorbell })
+    }
+
+    /// Leaves a note.
+    pub fn push(&self, note: Note) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.bell.ring();
+    }
+
+    /// Moves all notes to the end of `notes`.
+    pub fn take(&self, notes: &mut Vec<Note>) {
+        self.bell.heard();
+        notes.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What rings when there are notes; sockets ring it too.
+    pub(super) fn doorbell(&self) -> &Arc<Doorbell> {
+        &self.doorbell
+    }
+}

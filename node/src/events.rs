@@ -1,0 +1,52 @@
+//! What happened in the core, as structured log lines: what an operator should act on is a warning, what changes
+//! who does what is info, the rest is debug.
+
+use driftless_core::{Event, LaneId};
+use tracing::{debug, error, info, warn};
+
+/// Writes one event to the log.
+pub fn tell(lane: LaneId, event: &Event) {
+    let engine = lane.0;
+    match *event {
+        Event::Campaigning { group, term } => {
+            debug!(engine, group = group.0, term = term.0, "asks for votes");
+        }
+        Event::Leading { group, term } => info!(engine, group = group.0, term = term.0, "leads"),
+        Event::Following { group, term, leader } => {
+            debug!(engine, group = group.0, term = term.0, leader = leader.0, "follows");
+        }
+        Event::SteppedDown { group, term, why } => {
+            info!(engine, group = group.0, term = term.0, ?why, "leads no more");
+        }
+        Event::SnapshotInstalled { group, index } => {
+            info!(engine, group = group.0, index = index.0, "took over the leader's state");
+        }
+        Event::SnapshotSending { group, to, index } => {
+            info!(engine, group = group.0, to = to.0, index = index.0, "sends its state");
+        }
+        Event::Diverged { group, node, index } => {
+            error!(engine, group = group.0, node = node.0, index = index.0, "replicas differ");
+        }
+        Event::DiskStalled { stalled: true } => warn!(engine, "the disk does not answer"),
+        Event::DiskStalled { stalled: false } => info!(engine, "the disk answers again"),
+        Event::PeerSilent { node, silent: true } => {
+            warn!(engine, node = node.0, "a node is silent");
+        }
+        Event::PeerSilent { node, silent: false } => {
+            info!(engine, node = node.0, "a node is heard again");
+        }
+        Event::Member { node, liveness, incarnation } => {
+            info!(node = node.0, ?liveness, incarnation, "member");
+        }
+        Event::TornTail { .. } | Event::Repaired { .. } | Event::PeerRestarted { .. } => {
+            info!(engine, ?event, "noted");
+        }
+        Event::Damaged { .. }
+        | Event::ClockRefused { .. }
+        | Event::PeerMalformed { .. }
+        | Event::AnswerLost { .. }
+        | Event::ForeignCluster => warn!(engine, ?event, "noted"),
+        Event::DiskFailed => error!(engine, "the disk has failed"),
+        _ => debug!(engine, ?event, "noted"),
+    }
+}

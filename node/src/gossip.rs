@@ -1,0 +1,114 @@
+//! Drives the membership machine: datagrams in and out, addresses for the dialer, verdicts for the engines.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs};
+use driftless_core::rng::Seed;
+use driftless_core::{LaneId, NodeId};
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep_until;
+
+use crate::clock::Clock;
+use crate::engine::{Inbox, Note};
+use crate::events;
+use crate::link::Addresses;
+use crate::net::Datagrams;
+
+const DATAGRAM_BYTES: usize = 65_536;
+/// When nothing is due, a turn is taken all the same after this long.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The membership machine with all it needs.
+pub struct Gossip {
+    /// The machine.
+    pub cluster: Cluster,
+    /// Its socket.
+    pub socket: Datagrams,
+    /// Who is told about verdicts.
+    pub engines: Vec<Arc<Inbox>>,
+    /// Where addresses are told.
+    pub addresses: watch::Sender<Addresses>,
+    /// This node.
+    pub node: NodeId,
+}
+
+impl Gossip {
+    /// A machine that goes by `config`.
+    pub fn new(
+        config: ClusterConfig,
+        seed: Seed,
+        socket: Datagrams,
+        engines: Vec<Arc<Inbox>>,
+        addresses: watch::Sender<Addresses>,
+    ) -> Self {
+        let node = config.node;
+        Self { cluster: Cluster::new(config, seed), socket, engines, addresses, node }
+    }
+
+    /// Gossips until told to leave, says goodbye, and ends.
+    pub async fn run(mut self, mut leave: oneshot::Receiver<()>) {
+        let mut clock = Clock::new();
+        let mut out = ClusterOutputs::default();
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        let mut received: Option<(usize, SocketAddr)> = None;
+        let mut leaving = false;
+        loop {
+            out.clear();
+            let mut turn = self.cluster.turn(clock.now(), &mut out);
+            if let Some((length, from)) = received.take() {
+                turn.receive(from, &buffer[..length]);
+            }
+            if leaving {
+                turn.leave();
+            }
+            turn.finish();
+            self.carry_out(&out).await;
+            if leaving {
+                return;
+            }
+            let due = out
+                .wake_at
+                .map_or_else(|| std::time::Instant::now() + IDLE, |(at, _)| clock.system(at));
+            tokio::select! {
+                biased;
+                _ = &mut leave => leaving = true,
+                datagram = self.socket.receive(&mut buffer) => match datagram {
+                    Ok(datagram) => received = Some(datagram),
+                    // The system reports here that an earlier datagram found no one; probes find that out anyway.
+                    Err(error) => tracing::debug!(%error, "gossip"),
+                },
+                () = sleep_until(due.into()) => (),
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, out: &ClusterOutputs) {
+        for (to, range) in &out.datagrams {
+            self.socket.send(*to, &out.bytes[range.start as usize..range.end as usize]).await;
+        }
+        for &(node, liveness) in &out.liveness {
+            for engine in &self.engines {
+                engine.push(Note::Liveness(node, liveness));
+            }
+        }
+        for event in &out.events {
+            events::tell(LaneId(0), event);
+        }
+        let known: BTreeMap<_, _> = self
+            .cluster
+            .members()
+            .filter(|member| member.node != self.node)
+            .map(|member| (member.node, member.address))
+            .collect();
+        self.addresses.send_if_modified(|addresses| {
+            let changed = **addresses != known;
+            if changed {
+                *addresses = Arc::new(known);
+            }
+            changed
+        });
+    }
+}

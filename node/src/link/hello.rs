@@ -1,0 +1,182 @@
+//! The greeting of two nodes: who they are and what they must agree on, so that a mistake can be named.
+//!
+//! On the wire: magic `DRFT`, version (u16), length of the body (u16), the body, CRC-32C of all before. All
+//! numbers are little-endian.
+
+use std::io;
+
+use driftless_core::bytes::{
+    Malformed, Reader, checksum, patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64,
+};
+use driftless_core::{LaneId, NodeId};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::net::TcpStream;
+use crate::settings::Shared;
+
+const MAGIC: &[u8; 4] = b"DRFT";
+/// Version of everything that nodes say to each other.
+pub const VERSION: u16 = 1;
+const HEAD_BYTES: usize = 8;
+const MOST_BODY_BYTES: usize = 32 << 10;
+
+/// What a node says first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Who speaks.
+    pub node: NodeId,
+    /// Which of its engines this connection is for.
+    pub lane: LaneId,
+    /// Milliseconds since it was started.
+    pub uptime_ms: u64,
+    /// The settings that all nodes share.
+    pub shared: Shared,
+}
+
+/// Why two nodes do not come together.
+#[derive(Debug, thiserror::Error)]
+pub enum HelloError {
+    /// The connection failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is no node of this kind, or the bytes were damaged.
+    #[error("what answers there is no Driftless node")]
+    Foreign,
+    /// It speaks another version.
+    #[error("it speaks version {0}, this node speaks {VERSION}")]
+    Version(u16),
+}
+
+impl From<Malformed> for HelloError {
+    fn from(_: Malformed) -> Self {
+        Self::Foreign
+    }
+}
+
+impl Hello {
+    /// Says it.
+    pub async fn send(&self, stream: &mut TcpStream) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.put(&mut bytes);
+        stream.write_all(&bytes).await?;
+        stream.flush().await
+    }
+
+    /// Hears it. Takes no byte beyond it.
+    pub async fn receive(stream: &mut TcpStream) -> Result<Self, HelloError> {
+        let mut bytes = vec![0; HEAD_BYTES];
+        stream.read_exact(&mut bytes).await?;
+        let length = body_length(&bytes)?;
+        bytes.resize(HEAD_BYTES + length + 4, 0);
+        stream.read_exact(&mut bytes[HEAD_BYTES..]).await?;
+        Self::take(&bytes)
+    }
+
+    fn put(&self, buffer: &mut Vec<u8>) {
+        buffer.extend_from_slice(MAGIC);
+        put_u16(buffer, VERSION);
+        put_u16(buffer, 0);
+        put_u32(buffer, self.node.0);
+        put_u8(buffer, self.lane.0);
+        put_u64(buffer, self.uptime_ms);
+        put_bytes(buffer, self.shared.cluster.as_bytes());
+        put_u32(buffer, self.shared.total_nodes);
+        put_u32(buffer, self.shared.replication_factor);
+        put_u32(buffer, self.shared.partitions);
+        put_u8(buffer, self.shared.engines);
+        put_u32(buffer, self.shared.zones.len() as u32);
+        for zone in &self.shared.zones {
+            put_bytes(buffer, zone.as_bytes());
+        }
+        let length = buffer.len() - HEAD_BYTES;
+        assert!(length <= MOST_BODY_BYTES, "settings are checked to be short");
+        buffer[6..8].copy_from_slice(&(length as u16).to_le_bytes());
+        let sum = checksum(0, buffer);
+        put_u32(buffer, 0);
+        let at = buffer.len() - 4;
+        patch_u32(buffer, at, sum);
+    }
+
+    fn take(bytes: &[u8]) -> Result<Self, HelloError> {
+        let (said, sum) = bytes.split_last_chunk::<4>().ok_or(HelloError::Foreign)?;
+        if checksum(0, said) != u32::from_le_bytes(*sum) {
+            return Err(HelloError::Foreign);
+        }
+        let mut reader = Reader::new(&said[HEAD_BYTES..]);
+        let hello = Self {
+            node: NodeId(reader.u32()?),
+            lane: LaneId(reader.u8()?),
+            uptime_ms: reader.u64()?,
+            shared: Shared {
+                cluster: take_text(&mut reader)?,
+                total_nodes: reader.u32()?,
+                replication_factor: reader.u32()?,
+                partitions: reader.u32()?,
+                engines: reader.u8()?,
+                zones: (0..reader.u32()?)
+                    .map(|_| take_text(&mut reader))
+                    .collect::<Result<_, _>>()?,
+            },
+        };
+        reader.end()?;
+        Ok(hello)
+    }
+}
+
+fn take_text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    String::from_utf8(reader.bytes()?.to_vec()).map_err(|_| Malformed)
+}
+
+fn body_length(head: &[u8]) -> Result<usize, HelloError> {
+    let mut reader = Reader::new(head);
+    if reader.take(4)? != MAGIC {
+        return Err(HelloError::Foreign);
+    }
+    let version = reader.u16()?;
+    if version != VERSION {
+        return Err(HelloError::Version(version));
+    }
+    let length = usize::from(reader.u16()?);
+    if length > MOST_BODY_BYTES { Err(HelloError::Foreign) } else { Ok(length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Flags, Settings};
+
+    fn hello() -> Hello {
+        let flags = Flags {
+            total_nodes: Some(2),
+            zones: Some(vec!["east".to_owned(), "west".to_owned()]),
+            ..Flags::default()
+        };
+        let shared = Settings::check(&flags).unwrap().shared;
+        Hello { node: NodeId(2), lane: LaneId(1), uptime_ms: 12_345, shared }
+    }
+
+    #[test]
+    fn a_greeting_is_read_back() {
+        let mut bytes = Vec::new();
+        hello().put(&mut bytes);
+        assert_eq!(body_length(&bytes[..HEAD_BYTES]).unwrap(), bytes.len() - HEAD_BYTES - 4);
+        assert_eq!(Hello::take(&bytes).unwrap(), hello());
+    }
+
+    #[test]
+    fn no_damaged_greeting_is_believed() {
+        let mut bytes = Vec::new();
+        hello().put(&mut bytes);
+        for at in HEAD_BYTES..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(Hello::take(&damaged).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn strangers_and_other_versions_are_told_apart() {
+        assert!(matches!(body_length(b"GET / HT"), Err(HelloError::Foreign)));
+        assert!(matches!(body_length(b"DRFT\x02\x00\x10\x00"), Err(HelloError::Version(2))));
+    }
+}

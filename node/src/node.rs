@@ -1,0 +1,345 @@
+//! One node: its doors, its engines, its disks, its connections, from start to stop.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_core::cluster::ClusterConfig;
+use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Server};
+use driftless_core::placement::{Placement, Site};
+use driftless_core::rng::Seed;
+use driftless_core::{LaneId, NodeId};
+use tokio::net::lookup_host;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::{self, Clock};
+use crate::disk::{Disk, DiskQueue, Disks};
+use crate::engine::{ClientLimits, Inbox, Lane, Note, drive, recover};
+use crate::error::NodeError;
+use crate::gossip::Gossip;
+use crate::link::{Addresses, Links};
+use crate::net::{self, Datagrams, Door};
+use crate::settings::{Settings, Shared};
+
+/// How often the name of a peer that cannot be resolved is tried again, and how long to wait between.
+const RESOLVE_TRIES: u32 = 10;
+const RESOLVE_PAUSE: Duration = Duration::from_millis(500);
+/// How long gossip may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Runs a node until `stop` is ready or it cannot go on. `ready` is called once it serves.
+pub async fn run(
+    settings: Settings,
+    mut disks: impl Disks,
+    stop: impl Future<Output = io::Result<()>>,
+    ready: impl FnOnce(&Settings),
+) -> Result<(), NodeError> {
+    disks.peek()?;
+    let doors = bind(&settings).await?;
+    disks.claim()?;
+    let seed = seed()?;
+    let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
+    let (fatal, mut failed) = mpsc::channel(4);
+
+    let (shutdown, mut asked) = mpsc::channel(1);
+    let engines =
+        start_engines(&settings, &mut disks, doors.clients, &inboxes, seed, &shutdown).await?;
+    let links = Links::new(&settings, inboxes.clone(), fatal.clone());
+    let (told, addresses) = watch::channel(Addresses::default());
+    let gossip =
+        Gossip::new(cluster_config(&settings).await, seed, doors.gossip, inboxes.clone(), told);
+    let (leave, left) = oneshot::channel();
+    let gossip = net::spawn(gossip.run(left));
+    let nodes = doors.nodes.open().map_err(NodeError::system("listening to nodes"))?;
+    net::spawn(links.clone().accept(nodes));
+    net::spawn(links.dial(addresses));
+    let mut engines: Vec<_> =
+        engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
+
+    ready(&settings);
+    let outcome = tokio::select! {
+        biased;
+        asked = stop => asked.map(|()| false).map_err(NodeError::system("waiting for a signal")),
+        Some(now) = asked.recv() => Ok(now),
+        Some(error) = failed.recv() => Err(error),
+    };
+    if let Ok(now) = outcome {
+        tracing::info!("stops: hands leadership over and flushes its log");
+        for inbox in &inboxes {
+            inbox.push(Note::Retire { now });
+        }
+        for engine in &mut engines {
+            let _ = engine.await;
+        }
+        let _ = leave.send(());
+        let _ = tokio::time::timeout(GOODBYE, gossip).await;
+        if let Ok(error) = failed.try_recv() {
+            return Err(error);
+        }
+    }
+    outcome.map(|_| ())
+}
+
+/// All ports of a node, bound.
+struct Doors {
+    clients: Vec<Option<Door>>,
+    nodes: Door,
+    gossip: Datagrams,
+}
+
+async fn bind(settings: &Settings) -> Result<Doors, NodeError> {
+    let refused = |name, address| {
+        move |error: io::Error| {
+            let problem = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    "another process listens there: stop it, or choose another port".to_owned()
+                }
+                _ => error.to_string(),
+            };
+            NodeError::Listen { name, address, problem }
+        }
+    };
+    let (clients_at, nodes_at) = (settings.clients_at, settings.nodes_at);
+    let clients = net::bind_doors(clients_at, settings.shared.engines)
+        .await
+        .map_err(refused("port", clients_at))?;
+    let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
+    let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
+    let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
+    Ok(Doors { clients, nodes, gossip })
+}
+
+type Running = oneshot::Receiver<Result<(), NodeError>>;
+
+/// Starts each engine on a thread of its own and waits until all have recovered.
+async fn start_engines(
+    settings: &Settings,
+    disks: &mut impl Disks,
+    doors: Vec<Option<Door>>,
+    inboxes: &[Arc<Inbox>],
+    seed: Seed,
+    shutdown: &mpsc::Sender<bool>,
+) -> Result<Vec<Running>, NodeError> {
+    let placement = Arc::new(placement(&settings.shared));
+    let server = server(settings, seed);
+    let mut running = Vec::new();
+    let mut recovered = Vec::new();
+    for (at, door) in doors.into_iter().enumerate() {
+        let lane = LaneId(at as u8);
+        let (tell, told) = oneshot::channel();
+        let engine = StartingEngine {
+            config: engine_config(settings, &server, lane),
+            limits: client_limits(settings),
+            settings: settings.clone(),
+            placement: placement.clone(),
+            seed: lane_seed(seed, lane),
+            door,
+            disk: disks.open(lane)?,
+            inbox: inboxes[at].clone(),
+            engines: inboxes.to_vec(),
+            shutdown: shutdown.clone(),
+        };
+        let started = net::host(format!("engine-{at}"), engine.run(tell));
+        running.push(started.map_err(NodeError::system("starting a thread"))?);
+        recovered.push(told);
+    }
+    for (told, running) in recovered.into_iter().zip(&mut running) {
+        if told.await.is_err() {
+            return match running.await {
+                Ok(Err(error)) => Err(error),
+                _ => Err(NodeError::system("recovery")(io::Error::other("an engine ended"))),
+            };
+        }
+    }
+    Ok(running)
+}
+
+/// Passes the failure of an engine on; what is returned is ready once the engine has ended.
+fn watch_engine(engine: Running, fatal: mpsc::Sender<NodeError>) -> oneshot::Receiver<()> {
+    let (done, ended) = oneshot::channel();
+    net::spawn(async move {
+        let problem = match engine.await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(NodeError::system("engine")(io::Error::other(
+                "it broke an invariant and stopped",
+            ))),
+        };
+        if let Some(problem) = problem {
+            let _ = fatal.send(problem).await;
+        }
+        let _ = done.send(());
+    });
+    ended
+}
+
+/// What the thread of an engine starts from.
+struct StartingEngine {
+    config: EngineConfig,
+    limits: ClientLimits,
+    settings: Settings,
+    placement: Arc<Placement>,
+    seed: Seed,
+    door: Option<Door>,
+    disk: Box<dyn Disk>,
+    inbox: Arc<Inbox>,
+    engines: Vec<Arc<Inbox>>,
+    shutdown: mpsc::Sender<bool>,
+}
+
+impl StartingEngine {
+    /// Recovers, tells so, and drives the engine to its end.
+    async fn run(mut self, recovered: oneshot::Sender<()>) -> Result<(), NodeError> {
+        let lane = self.config.lane;
+        let mut clock = Clock::new();
+        let (engine, outputs) =
+            recover(self.config, &self.placement, self.seed, self.disk.as_mut(), &mut clock)
+                .map_err(|problem| NodeError::Log {
+                    path: self.settings.data_dir.clone(),
+                    lane: lane.0,
+                    problem,
+                })?;
+        let queue = DiskQueue::new(self.settings.fsync);
+        let worker = run_disk(queue.clone(), self.disk, self.inbox.clone());
+        net::host(format!("disk-{}", lane.0), worker)
+            .map_err(NodeError::system("starting a thread"))?;
+        let door = self
+            .door
+            .map(Door::open)
+            .transpose()
+            .map_err(NodeError::system("listening to clients"))?;
+        let _ = recovered.send(());
+        drive(Lane {
+            lane,
+            engine,
+            outputs,
+            clock,
+            door,
+            inbox: self.inbox,
+            engines: self.engines,
+            disk: queue,
+            limits: self.limits,
+            shutdown: self.shutdown,
+        })
+        .await
+    }
+}
+
+async fn run_disk(queue: Arc<DiskQueue>, mut disk: Box<dyn Disk>, inbox: Arc<Inbox>) {
+    let ended = queue.run(disk.as_mut(), |token| inbox.push(Note::Synced(token))).await;
+    inbox.push(match ended {
+        Ok(()) => Note::DiskStopped,
+        Err(error) => Note::DiskFailed(error),
+    });
+}
+
+fn engine_config(settings: &Settings, server: &Server, lane: LaneId) -> EngineConfig {
+    EngineConfig {
+        cluster: settings.shared.cluster_id(),
+        node: settings.node,
+        lane,
+        lanes: settings.shared.engines,
+        secret: settings.shared.secret(),
+        limits: Limits::default(),
+        timing: settings.timing.clone(),
+        reads: Reads::default(),
+        server: server.clone(),
+        bug: Bug::None,
+    }
+}
+
+/// What clients are told of this run of the node.
+fn server(settings: &Settings, seed: Seed) -> Server {
+    let run_id = seed.0[..20].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    Server {
+        port: settings.clients_at.port(),
+        process: std::process::id(),
+        run_id,
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        password: settings.password.clone().map(String::into_bytes),
+        most_clients: u64::from(settings.max_clients),
+    }
+}
+
+fn client_limits(settings: &Settings) -> ClientLimits {
+    ClientLimits {
+        count: (settings.max_clients as usize).div_ceil(settings.shared.engines as usize),
+        output_bytes: settings.client_output_bytes,
+        command_bytes: Limits::default().command_bytes,
+    }
+}
+
+async fn cluster_config(settings: &Settings) -> ClusterConfig {
+    let mut seeds = Vec::new();
+    for peer in &settings.peers {
+        if let Some(address) = resolve(peer).await {
+            seeds.push(address);
+        } else {
+            tracing::warn!(
+                peer,
+                "the name of a peer cannot be resolved: it will have to knock here"
+            );
+        }
+    }
+    ClusterConfig {
+        cluster: settings.shared.cluster_id(),
+        node: settings.node,
+        address: settings.advertised,
+        fingerprint: settings.shared.fingerprint(),
+        about: format!("clients={}", settings.clients_at.port()).into_bytes(),
+        seeds,
+        incarnation: clock::wall().0,
+        timing: settings.gossip.clone(),
+        bug: Bug::None,
+    }
+}
+
+/// The address of a name; one that is not known yet may be soon, where machines start together.
+async fn resolve(peer: &str) -> Option<SocketAddr> {
+    if let Ok(address) = peer.parse() {
+        return Some(address);
+    }
+    for _ in 0..RESOLVE_TRIES {
+        if let Ok(mut found) = lookup_host(peer).await
+            && let Some(address) = found.next()
+        {
+            return Some(address);
+        }
+        tokio::time::sleep(RESOLVE_PAUSE).await;
+    }
+    None
+}
+
+/// Where everything lives: the same for all who have the same settings.
+pub fn placement(shared: &Shared) -> Placement {
+    let mut zones: BTreeMap<&str, u32> = BTreeMap::new();
+    let sites: Vec<Site> = (1..=shared.total_nodes)
+        .map(|node| {
+            let next = zones.len() as u32;
+            let zone = shared
+                .zones
+                .get(node as usize - 1)
+                .map_or(0, |name| *zones.entry(name).or_insert(next));
+            Site { node: NodeId(node), weight: 100, zone }
+        })
+        .collect();
+    Placement::first(&sites, shared.partitions, shared.replication_factor as usize)
+}
+
+fn seed() -> Result<Seed, NodeError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        NodeError::system("random numbers")(io::Error::other(error.to_string()))
+    })?;
+    Ok(Seed(bytes))
+}
+
+/// Engines draw from streams of their own.
+fn lane_seed(seed: Seed, lane: LaneId) -> Seed {
+    let mut bytes = seed.0;
+    bytes[31] ^= lane.0.wrapping_add(1);
+    Seed(bytes)
+}
