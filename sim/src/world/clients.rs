@@ -8,7 +8,7 @@ use driftless_core::bytes::{put_bytes, put_u32};
 use super::node::Input;
 use super::reply::{self, Answer};
 use super::{What, World};
-use crate::check::{Call, Kind, Moment, OperationId, token};
+use crate::check::{Call, Kind, Moment, OperationId, Reply, token};
 use crate::queue::{MS, Time};
 
 /// How long a client waits before it knocks again at a door that was closed.
@@ -316,6 +316,8 @@ impl World {
         let (first, count) = pending.operations;
         let replies = match answer {
             Answer::One(reply) if count <= 1 => vec![reply],
+            // An error of one group says nothing of what the other groups did with their keys.
+            Answer::One(Reply::Refused | Reply::Error) => vec![Reply::Unknown; count as usize],
             Answer::One(reply) => vec![reply; count as usize],
             Answer::Many(replies) => replies,
         };
