@@ -86,7 +86,7 @@ fn draw_limits(chance: &mut Chance, limits: &mut Limits) {
     limits.uncommitted_bytes = pick(chance, &[4 << 10, 64 << 10, 1 << 20]);
     limits.log_bytes = pick(chance, &[16 << 10, 64 << 10, 1 << 20]);
     limits.segment_bytes = pick(chance, &[2 << 10, 8 << 10, 64 << 10, 1 << 20]);
-    limits.wal_bytes = limits.segment_bytes * pick(chance, &[2, 4, 8]);
+    limits.wal_bytes = limits.segment_bytes * pick(chance, &[4, 8, 16]);
     limits.chunk_bytes = pick(chance, &[64, 1 << 10, 64 << 10]);
     limits.chunks_in_flight = pick(chance, &[1, 4]);
     limits.client_pending = pick(chance, &[2, 16, 4096]);

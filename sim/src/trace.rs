@@ -22,7 +22,7 @@ impl Trace {
 
     /// Whether anybody reads it.
     pub fn wanted(&self) -> bool {
-        self.wanted && !self.hushed
+        self.wanted
     }
 
     /// Adds a line.
@@ -33,7 +33,12 @@ impl Trace {
         }
     }
 
-    /// Keeps quiet for a while: for stretches in which much happens and nothing is told.
+    /// Whether answers and commits are worth a line at the moment.
+    pub fn chatty(&self) -> bool {
+        self.wanted && !self.hushed
+    }
+
+    /// Leaves answers and commits out for a while: for stretches in which there are many.
     pub fn hush(&mut self, hushed: bool) {
         self.hushed = hushed;
     }

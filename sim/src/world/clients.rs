@@ -8,7 +8,7 @@ use driftless_core::bytes::{put_bytes, put_u32};
 use super::node::Input;
 use super::reply::{self, Answer};
 use super::{What, World};
-use crate::check::{Call, Kind, Moment, OperationId, token};
+use crate::check::{Call, Kind, Moment, OperationId, Reply, token};
 use crate::queue::{MS, Time};
 
 /// How long a client waits before it knocks again at a door that was closed.
@@ -316,6 +316,8 @@ impl World {
         let (first, count) = pending.operations;
         let replies = match answer {
             Answer::One(reply) if count <= 1 => vec![reply],
+            // An error of one group says nothing of what the other groups did with their keys.
+            Answer::One(Reply::Refused | Reply::Error) => vec![Reply::Unknown; count as usize],
             Answer::One(reply) => vec![reply; count as usize],
             Answer::Many(replies) => replies,
         };
@@ -346,7 +348,10 @@ impl World {
             let shown = reply::show(bytes);
             let took = (self.now - pending.since) / MS;
             let text = &pending.text;
-            self.trace.note(self.now, format_args!("{name}: {text} -> {shown} ({took} ms)"));
+            if self.trace.chatty() {
+                let line = format_args!("{name}: {text} -> {shown} ({took} ms)");
+                self.trace.note(self.now, line);
+            }
             self.clients[client].told = Some(shown);
         } else if self.trace.wanted() {
             let shown = reply::show(bytes);

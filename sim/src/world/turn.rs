@@ -195,7 +195,7 @@ impl World {
             }
             self.consider_triggers(node, event);
         }
-        if self.trace.wanted() {
+        if self.trace.chatty() {
             self.note_commits(node, lane);
         }
         malformed
