@@ -190,10 +190,15 @@ impl Turn<'_> {
             stream.differs = 0;
             return;
         }
-        stream.differs += 1;
-        if stream.differs >= 2 {
-            stream.differs = 0;
+        stream.differs = stream.differs.saturating_add(1);
+        let unanswered = stream.differs >= 8;
+        if stream.differs % 2 == 0 {
             message::send(&mut self.out.sends, from.0, &Message::AskLeads);
+        }
+        if unanswered {
+            // It speaks and does not hear: nothing is known of what it leads.
+            stream.differs = 0;
+            self.leader_unfit(from, false);
         }
     }
 

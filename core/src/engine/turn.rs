@@ -313,11 +313,12 @@ impl<'t> Turn<'t> {
             if let Some(group) =
                 find(partitions, room.config, id).and_then(|partition| partition.group.as_mut())
             {
-                group.want_image();
-                group.continue_image(&mut room);
+                if group.want_image() {
+                    group.continue_image(&mut room);
+                    let at = self.engine.now.mono.0 + 1;
+                    self.arm(id, Some(Instant(at)));
+                }
             }
-            let at = self.engine.now.mono.0 + 1;
-            self.arm(id, Some(Instant(at)));
         }
     }
 

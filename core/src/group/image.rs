@@ -61,6 +61,8 @@ pub(crate) struct Images {
     repair: Option<NodeId>,
     /// The disk should get an image.
     wanted: bool,
+    /// Up to where the disk's newest image reaches: another one like it would free nothing.
+    newest: Index,
 }
 
 /// An image on its way out.
@@ -97,9 +99,9 @@ struct Taking {
 }
 
 impl Images {
-    /// The disk should get an image of this group.
-    pub(crate) fn want(&mut self) {
-        self.wanted |= self.making.is_none() && self.taking.is_none();
+    /// The disk should get an image of this group, which has come as far as `applied`.
+    pub(crate) fn want(&mut self, applied: Index) {
+        self.wanted |= self.making.is_none() && self.taking.is_none() && applied > self.newest;
     }
 
     /// A follower's keys are wrong: it gets an image, whatever its log says.
@@ -128,9 +130,10 @@ impl Images {
 }
 
 impl Group {
-    /// The disk should get an image of this group, so that old log can go.
-    pub(crate) fn want_image(&mut self) {
-        self.image.want();
+    /// The disk should get an image of this group, so that old log can go; whether one is begun for it.
+    pub(crate) fn want_image(&mut self) -> bool {
+        self.image.want(self.applied);
+        self.image.wanted
     }
 
     /// Begins, continues or gives up an image, a little each turn.
@@ -170,6 +173,9 @@ impl Group {
             return;
         }
         self.image.wanted &= !own;
+        if own {
+            self.image.newest = self.applied;
+        }
         let (index, reign) = (self.applied, self.raft.term());
         self.store.begin_image();
         match to {
@@ -383,6 +389,7 @@ impl Group {
             self.lose_waiters(index, room);
             self.raft.installed(index, term, config);
         }
+        self.image.newest = index;
         self.store = store;
         self.answers = answers;
         self.applied = index;

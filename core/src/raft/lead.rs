@@ -276,7 +276,8 @@ impl Raft {
         if self.role == Role::Leader
             && !self.config().quorum(Bug::None, |node| node == self.me || io.pulse.alive(node))
         {
-            self.follow(self.term, StepDown::NoQuorum, io);
+            // Others may hear this node though it does not hear them: they should know.
+            self.resign(StepDown::NoQuorum, io);
         }
     }
 
@@ -569,8 +570,9 @@ impl Progress {
         if life < self.life {
             return false;
         }
+        let anew = life > self.life;
         self.life = life;
-        if damaged && !self.damaged {
+        if damaged && (anew || !self.damaged) {
             // What it had acknowledged, it may have lost. All of it is in this log, up to here.
             self.damaged = true;
             self.heal = last;
