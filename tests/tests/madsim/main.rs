@@ -13,24 +13,28 @@ use std::time::Duration;
 
 use client::Client;
 use tokio::time::sleep;
-use world::{Load, World};
+use world::{Load, World, client_node};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[madsim::test]
 async fn every_node_answers_for_every_key() {
     let world = World::start(3).await;
-    for node in 1..=3 {
-        let mut client = Client::patient(world.address(node)).await;
-        client.set(&format!("from{node}"), "here").await.expect("all nodes are up");
-    }
-    for node in 1..=3 {
-        let mut client = Client::patient(world.address(node)).await;
-        for from in 1..=3 {
-            let value = client.get(&format!("from{from}")).await.expect("all nodes are up");
-            assert_eq!(value.as_deref(), Some("here"), "written at {from}, read at {node}");
+    let addresses = world.addresses();
+    let visitor = async move {
+        for (node, &address) in addresses.iter().enumerate() {
+            let mut client = Client::patient(address).await;
+            client.set(&format!("from{node}"), "here").await.expect("all nodes are up");
         }
-    }
+        for (node, &address) in addresses.iter().enumerate() {
+            let mut client = Client::patient(address).await;
+            for from in 0..addresses.len() {
+                let value = client.get(&format!("from{from}")).await.expect("all nodes are up");
+                assert_eq!(value.as_deref(), Some("here"), "written at {from}, read at {node}");
+            }
+        }
+    };
+    client_node("visitor", 40).spawn(visitor).await.expect("the visitor leaves");
 }
 
 #[madsim::test]

@@ -98,7 +98,8 @@ impl World {
         &self.nodes[node as usize - 1]
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
+    /// Where clients reach each node.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         (1..=self.nodes.len() as u32).map(|node| self.address(node)).collect()
     }
 }
@@ -107,7 +108,8 @@ fn ip(node: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, node as u8))
 }
 
-fn client_node(name: &str, address: u32) -> NodeHandle {
+/// A machine for clients, at 10.0.0.`address`.
+pub(crate) fn client_node(name: &str, address: u32) -> NodeHandle {
     Handle::current().create_node().name(name).ip(ip(address)).build()
 }
 
