@@ -254,11 +254,11 @@ impl Clients {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let sent = wire.send(bytes);
-        client.allowance = match bytes.len() {
-            ..SMALL_ANSWERS => (client.allowance * 2).min(MOST_ALLOWANCE),
-            ..=PAUSE_BYTES => client.allowance,
-            _ => (client.allowance / 4).max(1),
-        };
+        if bytes.len() < SMALL_ANSWERS {
+            client.allowance = (client.allowance * 2).min(MOST_ALLOWANCE);
+        } else if bytes.len() > PAUSE_BYTES {
+            client.allowance = (client.allowance / 4).max(1);
+        }
         if bytes.capacity() > KEEP_REPLY_BYTES {
             *bytes = Vec::new();
         }
