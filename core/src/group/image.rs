@@ -230,9 +230,8 @@ impl Group {
             let at = making.window.len() - 1;
             self.send_window(making, at, room);
         }
-        if making.moved_at.plus(room.config.timing.resend_every) <= room.now.mono
-            && room.pulse.alive(to)
-        {
+        let silent = making.moved_at.plus(room.config.timing.resend_every) <= room.now.mono;
+        if silent && !making.window.is_empty() && room.pulse.alive(to) {
             making.moved_at = room.now.mono;
             self.send_window(making, 0, room);
         }
@@ -332,13 +331,20 @@ impl Group {
             taking.image.add(chunk.number, chunk.bytes)?;
             taking.next += 1;
             taking.complete = chunk.done;
+            let force = taking.force;
             room.wal.image_chunk(self.id, chunk.bytes, &mut room.out.disk);
             if chunk.done {
-                self.raft.installing = !taking.force;
-                room.wal.end_image(self.id, !taking.force, &mut room.out.disk);
+                // Entries may have come in the meantime that make it superfluous: they must not be voided.
+                if !force && !self.raft.image_is_news(chunk.index, chunk.index_term) {
+                    self.image.taking = None;
+                    room.wal.abort_image(self.id, &mut room.out.disk);
+                    return Ok(());
+                }
+                self.raft.installing = !force;
+                room.wal.end_image(self.id, !force, &mut room.out.disk);
             }
         }
-        let wanted = taking.next;
+        let wanted = self.image.taking.as_ref().map_or(0, |taking| taking.next);
         self.say_wanted(from, chunk, wanted, room);
         Ok(())
     }
@@ -405,7 +411,7 @@ impl Group {
             }
         } else {
             let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
-            if index <= self.raft.commit() && !drops {
+            if !self.raft.image_is_news(index, term) && !drops {
                 return;
             }
             self.lose_waiters(index, room);
