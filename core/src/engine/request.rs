@@ -42,6 +42,22 @@ impl Turn<'_> {
         }
     }
 
+    /// A client will send no more: it is hung up on once all it asked for is answered. With a complaint,
+    /// that is its last answer.
+    pub fn client_ended(&mut self, client: ClientId, complaint: Option<&str>) {
+        let Some(state) = self.engine.sessions.client_mut(client) else { return };
+        if core::mem::replace(&mut state.closing, true) {
+            return;
+        }
+        let (proto, pending) = (state.connection.proto, state.pending());
+        if let Some(text) = complaint {
+            let ticket = self.engine.sessions.begin(client, false);
+            self.reply(ticket, proto, |reply| reply.error(text));
+        } else if pending == 0 {
+            self.out.closes.push(client);
+        }
+    }
+
     pub(super) fn on_request(&mut self, client: ClientId, args: &Args<'_>) -> Admission {
         let engine = &mut *self.engine;
         let (limits, now) = (&engine.config.limits, engine.now);

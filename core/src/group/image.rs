@@ -290,6 +290,12 @@ impl Group {
         if !same || taken.term != making.reign {
             return;
         }
+        if taken.wanted == 0 && making.acked > 0 {
+            self.store.abort_image();
+            self.image.making = None;
+            self.raft.image_over(from, room.now.mono);
+            return;
+        }
         while making.acked < taken.wanted && making.window.pop_front().is_some() {
             making.acked += 1;
             making.moved_at = room.now.mono;
@@ -310,6 +316,10 @@ impl Group {
             self.begin_taking(from, chunk, room);
         }
         if !self.takes(chunk) {
+            if chunk.number > 0 {
+                // This process knows nothing of the chunks before: it has to begin again.
+                self.say_wanted(from, chunk, 0, room);
+            }
             return Ok(());
         }
         let taking = self.image.taking.as_mut().expect("it takes this image");
@@ -322,10 +332,15 @@ impl Group {
                 room.wal.end_image(self.id, !taking.force, &mut room.out.disk);
             }
         }
-        let (group, term, index, wanted) = (self.id, chunk.term, chunk.index, taking.next);
-        let answer = Message::ChunkTaken(ChunkTaken { group, term, index, wanted });
-        message::send(&mut room.out.sends, from.0, &answer);
+        let wanted = taking.next;
+        self.say_wanted(from, chunk, wanted, room);
         Ok(())
+    }
+
+    fn say_wanted(&self, to: NodeId, chunk: &Chunk<'_>, wanted: u32, room: &mut Room<'_>) {
+        let (group, term, index) = (self.id, chunk.term, chunk.index);
+        let answer = Message::ChunkTaken(ChunkTaken { group, term, index, wanted });
+        message::send(&mut room.out.sends, to.0, &answer);
     }
 
     /// Whether a chunk belongs to the image being taken in.

@@ -44,8 +44,8 @@ pub(super) struct Clients {
     opened: Vec<u32>,
     gone: Vec<u32>,
     arrived: Vec<(u32, Source)>,
-    /// Clients that do not speak the protocol.
-    broken: Vec<(u32, ParseError)>,
+    /// Clients that will send no more; the engine is told once it has all they sent.
+    ended: Vec<u32>,
     /// Clients with commands that were left for a later turn.
     halted: Vec<u32>,
     /// One of them may go on.
@@ -60,7 +60,9 @@ struct Client {
     halted: bool,
     /// How many of its commands one turn takes: fewer if their answers are large.
     allowance: usize,
-    /// Its last answer is on its way; nothing is read any more.
+    /// It sends no more, or nothing that is understood.
+    ended: bool,
+    /// Its last answer is on its way.
     closing: bool,
     /// The first unused command is looked at again once there are so many bytes of it.
     needs: usize,
@@ -91,6 +93,7 @@ impl Client {
             wire: Some(wire),
             halted: false,
             allowance: FIRST_ALLOWANCE,
+            ended: false,
             closing: false,
             needs: 0,
             partial: None,
@@ -108,7 +111,7 @@ impl Clients {
             opened: Vec::new(),
             gone: Vec::new(),
             arrived: Vec::new(),
-            broken: Vec::new(),
+            ended: Vec::new(),
             halted: Vec::new(),
             resume: false,
         }
@@ -116,7 +119,10 @@ impl Clients {
 
     /// Whether the engine has to be told something.
     pub(super) fn has_news(&self) -> bool {
-        self.resume || !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
+        let whole = |&id: &u32| self.open.get(id as usize).is_none_or(|client| !client.halted);
+        self.resume
+            || self.ended.iter().any(whole)
+            || !(self.opened.is_empty() && self.gone.is_empty() && self.arrived.is_empty())
     }
 
     /// A new connection.
@@ -151,6 +157,9 @@ impl Clients {
         if client.closing || wire.unsent_len() > PAUSE_BYTES {
             return false;
         }
+        if client.ended && !client.halted {
+            return false;
+        }
         if client.halted {
             self.resume = true;
             return false;
@@ -163,7 +172,11 @@ impl Clients {
             Arrived::Nothing => (),
             Arrived::InArena(start) => self.arrived.push((id, Source::Arena(start, arena.len()))),
             Arrived::InUnused => self.arrived.push((id, Source::Unused)),
-            Arrived::Closed => self.lose(id),
+            Arrived::Ended => {
+                client.ended = true;
+                self.ended.push(id);
+            }
+            Arrived::Lost => self.lose(id),
         }
         more
     }
@@ -194,6 +207,13 @@ impl Clients {
             self.feed(turn, id, arena, source);
         }
         self.arrived = arrived;
+        for id in std::mem::take(&mut self.ended) {
+            match self.open.get(id as usize) {
+                Some(client) if client.halted => self.ended.push(id),
+                Some(_) => turn.client_ended(ClientId(id), None),
+                None => (),
+            }
+        }
         for id in self.gone.drain(..) {
             turn.client_gone(ClientId(id));
             self.open.remove(id as usize);
@@ -243,8 +263,8 @@ impl Clients {
             Halt::Busy => (),
             Halt::Enough => self.resume = true,
             Halt::Broken(error) => {
-                client.closing = true;
-                self.broken.push((id, error));
+                client.ended = true;
+                turn.client_ended(client_id, Some(&error.to_string()));
             }
         }
     }
@@ -254,11 +274,11 @@ impl Clients {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let sent = wire.send(bytes);
-        client.allowance = match bytes.len() {
-            ..SMALL_ANSWERS => (client.allowance * 2).min(MOST_ALLOWANCE),
-            ..=PAUSE_BYTES => client.allowance,
-            _ => (client.allowance / 4).max(1),
-        };
+        if bytes.len() < SMALL_ANSWERS {
+            client.allowance = (client.allowance * 2).min(MOST_ALLOWANCE);
+        } else if bytes.len() > PAUSE_BYTES {
+            client.allowance = (client.allowance / 4).max(1);
+        }
         if bytes.capacity() > KEEP_REPLY_BYTES {
             *bytes = Vec::new();
         }
@@ -267,15 +287,6 @@ impl Clients {
         } else if wire.unsent_len() > self.limits.output_bytes {
             tracing::warn!(client = id, "hung up on a client that does not read its answers");
             self.lose(id);
-        }
-    }
-
-    /// Tells those whose bytes are no commands so, behind the answers to what was one, and hangs up.
-    pub(super) fn answer_broken(&mut self) {
-        while let Some((id, error)) = self.broken.pop() {
-            let mut text = format!("-{error}\r\n").into_bytes();
-            self.reply(id, &mut text);
-            self.close(id);
         }
     }
 
@@ -293,6 +304,7 @@ impl Clients {
         if client.wire.take().is_some() {
             self.gone.push(id);
         }
+        self.ended.retain(|&ended| ended != id);
         if client.halted {
             client.halted = false;
             self.halted.retain(|&halted| halted != id);

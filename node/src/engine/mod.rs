@@ -323,7 +323,6 @@ impl Driver {
             }
         });
         self.out.replies.drain(|client, bytes| self.clients.reply(client, bytes));
-        self.clients.answer_broken();
         for client in self.out.closes.drain(..) {
             self.clients.close(client.0);
         }

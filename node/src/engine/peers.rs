@@ -79,7 +79,7 @@ impl Peers {
             Arrived::Nothing => (),
             Arrived::InArena(start) => self.arrived.push((node, Source::Arena(start, arena.len()))),
             Arrived::InUnused => self.arrived.push((node, Source::Unused)),
-            Arrived::Closed => self.lose(NodeId(node)),
+            Arrived::Ended | Arrived::Lost => self.lose(NodeId(node)),
         }
         more
     }

@@ -37,8 +37,10 @@ pub(super) enum Arrived {
     InArena(usize),
     /// More bytes at the end of `unused`.
     InUnused,
-    /// The other side has hung up.
-    Closed,
+    /// The other side sends no more; it may still read.
+    Ended,
+    /// The connection is broken.
+    Lost,
 }
 
 impl Wire {
@@ -78,7 +80,8 @@ impl Wire {
         let asked = room.len();
         match net::poll_read(&mut self.stream, &mut context, room) {
             Poll::Pending => (Arrived::Nothing, false),
-            Poll::Ready(Ok(0) | Err(_)) => (Arrived::Closed, false),
+            Poll::Ready(Ok(0)) => (Arrived::Ended, false),
+            Poll::Ready(Err(_)) => (Arrived::Lost, false),
             Poll::Ready(Ok(count)) => {
                 arena.advance(count);
                 if count == asked {
@@ -168,7 +171,8 @@ fn read_behind(
     unused.resize(start + asked, 0);
     let (arrived, filled) = match net::poll_read(stream, context, &mut unused[start..]) {
         Poll::Pending => (Arrived::Nothing, 0),
-        Poll::Ready(Ok(0) | Err(_)) => (Arrived::Closed, 0),
+        Poll::Ready(Ok(0)) => (Arrived::Ended, 0),
+        Poll::Ready(Err(_)) => (Arrived::Lost, 0),
         Poll::Ready(Ok(count)) => (Arrived::InUnused, count),
     };
     unused.truncate(start + filled);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+
+use crate::world::pass;
 
 /// How long an answer may take before the client gives up on its connection.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -37,7 +39,7 @@ impl Client {
             {
                 return client;
             }
-            sleep(PAUSE).await;
+            pass(PAUSE).await;
         }
         panic!("no node answers at {address}");
     }

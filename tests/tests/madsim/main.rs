@@ -12,36 +12,39 @@ mod world;
 use std::time::Duration;
 
 use client::Client;
-use tokio::time::sleep;
-use world::{Load, World};
+use world::{Load, World, client_node, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[madsim::test]
 async fn every_node_answers_for_every_key() {
     let world = World::start(3).await;
-    for node in 1..=3 {
-        let mut client = Client::patient(world.address(node)).await;
-        client.set(&format!("from{node}"), "here").await.expect("all nodes are up");
-    }
-    for node in 1..=3 {
-        let mut client = Client::patient(world.address(node)).await;
-        for from in 1..=3 {
-            let value = client.get(&format!("from{from}")).await.expect("all nodes are up");
-            assert_eq!(value.as_deref(), Some("here"), "written at {from}, read at {node}");
+    let addresses = world.addresses();
+    let visitor = async move {
+        for (node, &address) in addresses.iter().enumerate() {
+            let mut client = Client::patient(address).await;
+            client.set(&format!("from{node}"), "here").await.expect("all nodes are up");
         }
-    }
+        for (node, &address) in addresses.iter().enumerate() {
+            let mut client = Client::patient(address).await;
+            for from in 0..addresses.len() {
+                let value = client.get(&format!("from{from}")).await.expect("all nodes are up");
+                assert_eq!(value.as_deref(), Some("here"), "written at {from}, read at {node}");
+            }
+        }
+    };
+    client_node("visitor", 40).spawn(visitor).await.expect("the visitor leaves");
 }
 
 #[madsim::test]
 async fn acknowledged_writes_survive_the_kill_of_a_node() {
     let world = World::start(3).await;
     let load = Load::start(&world);
-    sleep(2 * SECOND).await;
+    pass(2 * SECOND).await;
     world.kill(1);
-    sleep(3 * SECOND).await;
+    pass(3 * SECOND).await;
     world.restart(1);
-    sleep(3 * SECOND).await;
+    pass(3 * SECOND).await;
     let told = load.stop().await;
     told.check(&world).await;
 }
@@ -50,15 +53,15 @@ async fn acknowledged_writes_survive_the_kill_of_a_node() {
 async fn acknowledged_writes_survive_a_power_cut_of_all_nodes() {
     let world = World::start(3).await;
     let load = Load::start(&world);
-    sleep(2 * SECOND).await;
+    pass(2 * SECOND).await;
     for node in 1..=3 {
         world.kill(node);
     }
-    sleep(SECOND).await;
+    pass(SECOND).await;
     for node in 1..=3 {
         world.restart(node);
     }
-    sleep(3 * SECOND).await;
+    pass(3 * SECOND).await;
     let told = load.stop().await;
     told.check(&world).await;
 }
@@ -67,11 +70,11 @@ async fn acknowledged_writes_survive_a_power_cut_of_all_nodes() {
 async fn a_node_that_was_cut_off_catches_up() {
     let world = World::start(3).await;
     let load = Load::start(&world);
-    sleep(SECOND).await;
+    pass(SECOND).await;
     world.cut_off(2);
-    sleep(5 * SECOND).await;
+    pass(5 * SECOND).await;
     world.rejoin(2);
-    sleep(15 * SECOND).await;
+    pass(15 * SECOND).await;
     let told = load.stop().await;
     told.check(&world).await;
 }
@@ -80,14 +83,14 @@ async fn a_node_that_was_cut_off_catches_up() {
 async fn a_link_clogged_one_way_stops_nobody() {
     let world = World::start(3).await;
     let load = Load::start(&world);
-    sleep(SECOND).await;
+    pass(SECOND).await;
     world.clog(1, 3);
-    sleep(4 * SECOND).await;
+    pass(4 * SECOND).await;
     let before = load.acknowledged();
-    sleep(4 * SECOND).await;
+    pass(4 * SECOND).await;
     assert!(load.acknowledged() > before, "writes go on over the other links");
     world.unclog(1, 3);
-    sleep(15 * SECOND).await;
+    pass(15 * SECOND).await;
     let told = load.stop().await;
     told.check(&world).await;
 }
@@ -96,13 +99,13 @@ async fn a_link_clogged_one_way_stops_nobody() {
 async fn a_node_that_is_asked_to_stop_loses_nothing() {
     let world = World::start(3).await;
     let load = Load::start(&world);
-    sleep(2 * SECOND).await;
+    pass(2 * SECOND).await;
     world.ask_to_stop(3);
-    sleep(5 * SECOND).await;
+    pass(5 * SECOND).await;
     assert_eq!(world.ending(3).as_deref(), Some("stopped"), "it ends by itself, and well");
     world.kill(3);
     world.restart(3);
-    sleep(3 * SECOND).await;
+    pass(3 * SECOND).await;
     let told = load.stop().await;
     told.check(&world).await;
 }

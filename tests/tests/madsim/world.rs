@@ -11,7 +11,7 @@ use driftless::settings::{Flags, Settings};
 use madsim::net::NetSim;
 use madsim::runtime::{Handle, NodeHandle};
 use madsim::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::disk::NodeDisks;
@@ -98,7 +98,8 @@ impl World {
         &self.nodes[node as usize - 1]
     }
 
-    fn addresses(&self) -> Vec<SocketAddr> {
+    /// Where clients reach each node.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         (1..=self.nodes.len() as u32).map(|node| self.address(node)).collect()
     }
 }
@@ -107,7 +108,8 @@ fn ip(node: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, node as u8))
 }
 
-fn client_node(name: &str, address: u32) -> NodeHandle {
+/// A machine for clients, at 10.0.0.`address`.
+pub(crate) fn client_node(name: &str, address: u32) -> NodeHandle {
     Handle::current().create_node().name(name).ip(ip(address)).build()
 }
 
@@ -222,7 +224,7 @@ async fn write(
         let Some(client) = &mut connection else {
             connection = Client::connect(addresses[at % addresses.len()]).await.ok();
             at += 1;
-            sleep(PAUSE).await;
+            pass(PAUSE).await;
             continue;
         };
         let (key, value) = (format!("key:{writer}:{next}"), next.to_string());
@@ -234,7 +236,12 @@ async fn write(
             }
             Err(_) => connection = None,
         }
-        sleep(PAUSE).await;
+        pass(PAUSE).await;
     }
     acknowledged
+}
+
+/// Lets virtual time pass: what others do until then happens, and no real time is lost.
+pub(crate) async fn pass(length: Duration) {
+    let _ = timeout(length, std::future::pending::<()>()).await;
 }
