@@ -158,19 +158,12 @@ impl Outbox {
         }
         let target = match group {
             Some(group) => group.raft.leader().map(|leader| (leader, group.raft.term())),
-            None => Some(self.hint.unwrap_or_else(|| {
-                let replicas = room.placement.replicas(id);
-                (replicas[self.ask % replicas.len()], Term(0))
-            })),
+            None => self.whom_to_ask(id, room),
         };
         let Some(target) = target.filter(|(node, _)| *node != room.config.node) else {
             return;
         };
-        let again = Span(room.config.timing.resend_every.0 * 4);
-        let lost = self
-            .items
-            .iter()
-            .any(|item| !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= now);
+        let lost = self.unanswered(target, room);
         let settled = self.settled();
         for (at, item) in self.items.iter_mut().enumerate() {
             if item.done || (item.sent == Some(target) && !lost) {
@@ -191,6 +184,35 @@ impl Outbox {
             };
             message::send(&mut room.out.sends, target.0.0, &Message::Forward(forward));
         }
+    }
+
+    /// Whether what was sent to `target` should long have been answered.
+    fn unanswered(&self, target: (NodeId, Term), room: &Room<'_>) -> bool {
+        let again = Span(room.config.timing.resend_every.0 * 4);
+        self.items.iter().any(|item| {
+            !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= room.now.mono
+        })
+    }
+
+    /// Where this node holds no replica: who is said to lead, or else the replicas in turn, as long as
+    /// they are heard and answer.
+    fn whom_to_ask(&mut self, id: GroupId, room: &Room<'_>) -> Option<(NodeId, Term)> {
+        let replicas = room.placement.replicas(id);
+        if let Some(hint) = self.hint {
+            if room.pulse.alive(hint.0) && !self.unanswered(hint, room) {
+                return Some(hint);
+            }
+            self.hint = None;
+            self.ask += 1;
+        }
+        for _ in replicas {
+            let asked = (replicas[self.ask % replicas.len()], Term(0));
+            if room.pulse.alive(asked.0) && !self.unanswered(asked, room) {
+                return Some(asked);
+            }
+            self.ask += 1;
+        }
+        None
     }
 
     /// What became of an attempt.
