@@ -260,6 +260,11 @@ impl Group {
 
     /// An image for a follower ends with the reign, or when the follower is gone or needs none.
     fn drop_stale_image(&mut self, room: &mut Room<'_>) {
+        let reign = self.raft.term();
+        let stale = |taking: &mut Taking| taking.reign != reign && !taking.complete;
+        if self.image.taking.take_if(stale).is_some() {
+            room.wal.abort_image(self.id, &mut room.out.disk);
+        }
         let Some(making) = &self.image.making else { return };
         let Some(to) = making.to else { return };
         let reign_over = self.raft.reign() != Some(making.reign);
@@ -329,6 +334,7 @@ impl Group {
             taking.complete = chunk.done;
             room.wal.image_chunk(self.id, chunk.bytes, &mut room.out.disk);
             if chunk.done {
+                self.raft.installing = !taking.force;
                 room.wal.end_image(self.id, !taking.force, &mut room.out.disk);
             }
         }
@@ -390,6 +396,7 @@ impl Group {
             room.out.events.push(Event::SnapshotMade { group: self.id, index });
             return;
         };
+        self.raft.installing = false;
         let Taking { image, force, term, .. } = taking;
         let Image { store, answers, config, stamp } = image;
         if force {

@@ -62,7 +62,7 @@ impl Raft {
         }
         self.plan_campaign(io.config.timing.election_timeout, io);
         let voting_for_itself = self.role == Role::Candidate && !self.ballot_is_durable();
-        if io.pulse.stalled || voting_for_itself {
+        if io.pulse.stalled || voting_for_itself || self.installing {
             return;
         }
         self.role = Role::PreCandidate;
@@ -197,7 +197,9 @@ impl Raft {
             }
             return;
         }
-        let counts = if vote.pre {
+        let counts = if self.installing {
+            false
+        } else if vote.pre {
             self.role == Role::PreCandidate && vote.term == Term(self.term.0 + 1)
         } else {
             let term = vote.term == self.term || io.bug(Bug::StaleVoteCounted);
@@ -225,7 +227,10 @@ impl Raft {
         term: Term,
         io: &mut Io<'_, J>,
     ) {
-        let fit = self.role == Role::Follower && !self.damaged && !io.pulse.stalled;
+        let fit = self.role == Role::Follower
+            && !self.damaged
+            && !self.installing
+            && !io.pulse.stalled;
         if fit && term == self.term && self.leader == Some(from) && self.config().is_voter(self.me)
         {
             self.stand(true, io);

@@ -177,6 +177,7 @@ impl Raft {
     /// An image of the state at `index` has replaced everything this replica had, and is on its disk.
     pub(crate) fn installed(&mut self, index: Index, term: Term, config: crate::quorum::Config) {
         assert!(index > self.commit, "an image may not take committed entries back");
+        assert!(self.role != Role::Leader, "nobody replaces a leader's log");
         self.log = Log::after(index, term);
         self.configs = crate::quorum::Configs::new(index, config);
         self.durable = index;

@@ -83,6 +83,9 @@ pub(crate) struct Raft {
     configs: Configs,
     /// May have lost promises: neither votes nor is counted until it has made up for them.
     damaged: bool,
+    /// An image is about to replace the log: nothing may be added to the old one, so this replica may
+    /// not lead.
+    pub(crate) installing: bool,
     /// When to ask for votes, unless a leader is heard.
     campaign_at: Option<Instant>,
     /// When the newest entry of another leader arrived here (or this process began).
@@ -123,6 +126,7 @@ impl Raft {
             log,
             configs,
             damaged,
+            installing: false,
             campaign_at: None,
             foreign_at: now,
             following: follow::Following::default(),
@@ -289,6 +293,7 @@ impl Raft {
             self.role != Role::Leader || self.leader == Some(self.me),
             "a leader follows itself"
         );
+        assert!(!(self.installing && self.role == Role::Leader), "a leader's log is its own");
         assert!(!(self.damaged && self.role != Role::Follower), "a damaged replica only follows");
     }
 }

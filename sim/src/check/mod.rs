@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{DiskOp, Engine, Event, FileId, GroupId, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
@@ -156,6 +156,9 @@ impl Checkers {
         for event in &out.events {
             if let Event::Leading { group, term } = *event {
                 self.election_safety.leads(group, term, node, engine.life(), &mut self.found);
+            }
+            if let Event::SnapshotInstalled { group, index } = *event {
+                self.replaced(group, node, index);
             }
         }
         for group in engine.groups() {
@@ -344,6 +347,14 @@ impl Checkers {
     }
 
     /// A node has synced what it read at its start: from now on what a replica says is durable counts.
+    /// An image has replaced a replica's log: what it held is not known any more.
+    fn replaced(&mut self, group: GroupId, node: NodeId, index: Index) {
+        let Some(group) = self.ledger.group_mut(group) else { return };
+        if let Some(place) = group.place(node) {
+            group.replicas[place].terms.restart(index);
+        }
+    }
+
     fn trust(&mut self, group: GroupId, node: NodeId) {
         let Some(group) = self.ledger.group_mut(group) else { return };
         if let Some(place) = group.place(node) {

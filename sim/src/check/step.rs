@@ -75,9 +75,7 @@ fn follow_log(
         committed_immutable::given_up(change, group, keep.next(), found);
     }
     let terms = &mut group.replicas[change.place].terms;
-    // A log that holds nothing may be one that an image has just replaced: what it held is forgotten.
-    let replaced = new.before == new.last && new.before > terms.before();
-    if change.fresh || replaced || new.before > terms.last() {
+    if change.fresh || new.before > terms.last() {
         terms.restart(new.before);
     } else {
         terms.cut(keep.next());
