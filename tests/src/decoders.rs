@@ -146,7 +146,7 @@ fn messages_samples() -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     for sent in frames_samples() {
         let mut reader = Reader::new(&sent);
-        while let (Ok(length), Ok(_)) = (reader.u32(), reader.u32()) {
+        while let (Ok(length), Ok(_), Ok(_)) = (reader.u32(), reader.u32(), reader.u32()) {
             bodies.push(reader.take(length as usize).expect("what is sent is whole").to_vec());
         }
     }
@@ -163,6 +163,7 @@ fn messages_samples() -> Vec<Vec<u8>> {
 fn frame_of(body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_u32(&mut frame, body.len() as u32);
+    put_u32(&mut frame, !(body.len() as u32));
     put_u32(&mut frame, checksum(0, body));
     frame.extend_from_slice(body);
     frame

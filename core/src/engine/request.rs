@@ -236,8 +236,8 @@ impl Turn<'_> {
         let number = |at| -> Option<u64> {
             args.get(at).and_then(|text| core::str::from_utf8(text).ok()?.parse().ok())
         };
-        let factor = self.engine.placement.replicas(GroupId(1)).len() as i64;
-        let others = factor / 2;
+        let factor = self.engine.placement.replicas(GroupId(1)).len() as u32;
+        let others = i64::from(factor / 2);
         let understood = (1..args.len()).all(|at| number(at).is_some());
         self.reply(ticket, proto, |reply| {
             if !understood {

@@ -312,12 +312,11 @@ impl<'t> Turn<'t> {
             let (partitions, mut room) = self.engine.split(self.out);
             if let Some(group) =
                 find(partitions, room.config, id).and_then(|partition| partition.group.as_mut())
+                && group.want_image()
             {
-                if group.want_image() {
-                    group.continue_image(&mut room);
-                    let at = self.engine.now.mono.0 + 1;
-                    self.arm(id, Some(Instant(at)));
-                }
+                group.continue_image(&mut room);
+                let at = self.engine.now.mono.0 + 1;
+                self.arm(id, Some(Instant(at)));
             }
         }
     }

@@ -173,7 +173,7 @@ impl Group {
         for (origin, proto) in self.batch.waiters.drain(..) {
             let mut origin = origin;
             if Bug::ReplyBeforeCommit.active(room.config.bug) {
-                room.answer(self.id, origin, proto, |reply| reply.ok());
+                room.answer(self.id, origin, proto, |reply| reply.simple("OK"));
                 origin = Origin::None;
             }
             self.waiters.push_back(Waiter { index, term, origin, proto });

@@ -76,8 +76,7 @@ impl Group {
         let own = self.scrub.digest;
         let config = self.raft.config();
         let says = |node: NodeId, what: u128| {
-            (node == room.config.node && own == what)
-                || self.scrub.others.iter().any(|other| *other == (node, what))
+            (node == room.config.node && own == what) || self.scrub.others.contains(&(node, what))
         };
         if config.quorum(room.config.bug, |node| says(node, own)) {
             for (node, _) in self.scrub.others.iter().filter(|(_, digest)| *digest != own) {

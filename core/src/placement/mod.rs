@@ -63,7 +63,7 @@ impl Placement {
         leaders::even_out(&mut held, &quota.sites, factor);
         let replicas = held.iter().map(|&site| sorted[site].node).collect();
         let nodes = sorted.iter().map(|site| site.node).collect();
-        Self { nodes, replicas, factor, partitions }
+        Self { replicas, nodes, factor, partitions }
     }
 
     /// All nodes, in order, those included that hold nothing.

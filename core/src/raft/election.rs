@@ -227,10 +227,8 @@ impl Raft {
         term: Term,
         io: &mut Io<'_, J>,
     ) {
-        let fit = self.role == Role::Follower
-            && !self.damaged
-            && !self.installing
-            && !io.pulse.stalled;
+        let fit =
+            self.role == Role::Follower && !self.damaged && !self.installing && !io.pulse.stalled;
         if fit && term == self.term && self.leader == Some(from) && self.config().is_voter(self.me)
         {
             self.stand(true, io);

@@ -39,7 +39,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span};
+use driftless_core::{
+    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span,
+};
 
 use at_end::Heal;
 use election_safety::ElectionSafety;
