@@ -150,7 +150,8 @@ pub struct Timing {
     pub disk_stall: Span,
     /// How often the replicas of a group that changed compare their digests.
     pub scrub_every: Span,
-    /// How far ahead of its own clock a follower accepts a leader's stamps, in milliseconds.
+    /// How far a node's clock may run ahead of those of a majority before it goes by theirs, in
+    /// milliseconds: one broken clock must not drag the cluster into the future.
     pub clock_error_ms: u64,
 }
 

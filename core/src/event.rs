@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use crate::ids::{ClientId, GroupId, Index, NodeId, Term};
 use crate::outputs::FileId;
-use crate::time::Stamp;
+use crate::time::WallTime;
 
 /// Something a reader of the trace would want to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub enum Event {
     SnapshotSending { group: GroupId, to: NodeId, index: Index },
     /// Two replicas differ at the same index: the scrub found it.
     Diverged { group: GroupId, node: NodeId, index: Index },
-    /// A leader's stamps run too far ahead of this node's clock; its entries were refused.
-    ClockRefused { group: GroupId, from: NodeId, stamp: Stamp },
+    /// This node's clock runs too far ahead of those of a majority (or does no more): it goes by theirs.
+    ClockAhead { ahead: bool, wall: WallTime },
     /// The disk has not answered a sync for longer than the limit, or does again.
     DiskStalled { stalled: bool },
     /// A write or sync failed: the engine has stopped for good.
@@ -70,8 +70,6 @@ pub enum StepDown {
     DiskStalled,
     /// It handed leadership over.
     Transferred,
-    /// A majority refuses its stamps.
-    ClockRefused,
 }
 
 /// What the membership layer thinks of a node.

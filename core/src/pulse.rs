@@ -4,7 +4,10 @@
 use alloc::vec::Vec;
 
 use crate::ids::{Life, NodeId};
-use crate::time::Instant;
+use crate::time::{Instant, Now, WallTime};
+
+/// Clocks that are compared, at most: more make the median no better.
+const MOST_CLOCKS: usize = 16;
 
 /// One other node.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Peer {
     pub(crate) alive: bool,
     /// Says that its disk does not answer.
     pub(crate) stalled: bool,
+    /// What its clock showed, and when it said so.
+    pub(crate) clock: Option<(WallTime, Instant)>,
 }
 
 /// All other nodes, by id.
@@ -30,7 +35,14 @@ pub(crate) struct Pulse {
 
 impl Pulse {
     pub(crate) fn new(nodes: impl Iterator<Item = NodeId>) -> Self {
-        let silent = |node| Peer { node, life: Life(0), heard: None, alive: false, stalled: false };
+        let silent = |node| Peer {
+            node,
+            life: Life(0),
+            heard: None,
+            alive: false,
+            stalled: false,
+            clock: None,
+        };
         let mut peers: Vec<Peer> = nodes.map(silent).collect();
         peers.sort_by_key(|peer| peer.node);
         Self { peers, stalled: false }
@@ -53,6 +65,26 @@ impl Pulse {
     /// Heard within an election timeout.
     pub(crate) fn alive(&self, node: NodeId) -> bool {
         self.peer(node).is_some_and(|peer| peer.alive)
+    }
+
+    /// The latest that a clock may show which is to be believed at `now`: the median of all clocks known,
+    /// this node's `own` included, and `error_ms` more.
+    pub(crate) fn latest_wall(&self, now: Now, error_ms: u64) -> WallTime {
+        let known = |peer: &Peer| {
+            let (wall, at) = peer.clock?;
+            Some(wall.0 + now.mono.since(at).as_millis())
+        };
+        let mut walls = [u64::MAX; MOST_CLOCKS];
+        let others = self.peers.iter().filter_map(known);
+        let all = core::iter::once(now.wall.0).chain(others);
+        let mut count = 0;
+        for (slot, wall) in walls.iter_mut().zip(all) {
+            *slot = wall;
+            count += 1;
+        }
+        let walls = &mut walls[..count];
+        walls.sort_unstable();
+        WallTime(walls[(count - 1) / 2].saturating_add(error_ms))
     }
 
     /// Alive, and its disk answers: fit to lead.

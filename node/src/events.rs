@@ -42,7 +42,7 @@ pub fn tell(lane: LaneId, event: &Event) {
             info!(engine, ?event, "noted");
         }
         Event::Damaged { .. }
-        | Event::ClockRefused { .. }
+        | Event::ClockAhead { .. }
         | Event::PeerMalformed { .. }
         | Event::AnswerLost { .. }
         | Event::ForeignCluster => warn!(engine, ?event, "noted"),

@@ -84,9 +84,8 @@ pub fn describe(event: &Event) -> String {
         Event::Diverged { group, node, index } => {
             format!("g{} differs from n{} at {}", group.0, node.0, index.0)
         }
-        Event::ClockRefused { group, from, .. } => {
-            format!("g{} refuses the clock of n{}", group.0, from.0)
-        }
+        Event::ClockAhead { ahead: true, .. } => "goes by the clocks of others".into(),
+        Event::ClockAhead { ahead: false, .. } => "goes by its own clock again".into(),
         Event::DiskStalled { stalled: true } => "disk stalls".into(),
         Event::DiskStalled { stalled: false } => "disk answers again".into(),
         Event::DiskFailed => "disk failed".into(),

@@ -64,8 +64,9 @@ impl Turn<'_> {
         }
         self.engine.beats.next = now.plus(self.engine.config.timing.beat_every);
         let (life, stalled) = (self.engine.life, self.engine.pulse.stalled);
+        let wall = self.engine.own_wall;
         for stream in &self.engine.beats.streams {
-            let beat = Beat { life, stalled, leads: stream.ours };
+            let beat = Beat { life, stalled, leads: stream.ours, wall };
             message::send(&mut self.out.sends, stream.node.0, &Message::Beat(beat));
         }
     }
@@ -142,6 +143,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat) {
+        let now = self.engine.now.mono;
         let peer = self.engine.pulse.peer_mut(from).expect("only nodes of the placement are heard");
         if beat.life < peer.life {
             return;
@@ -151,6 +153,7 @@ impl Turn<'_> {
         let newly_stalled = beat.stalled && !peer.stalled;
         peer.life = beat.life;
         peer.stalled = beat.stalled;
+        peer.clock = Some((beat.wall, now));
         if let Some(stream) = self.engine.beats.of(from) {
             stream.hastened = false;
         }

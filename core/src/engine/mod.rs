@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
+use crate::event::Event;
 use crate::group::{Group, Outbox, Room};
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::outputs::Outputs;
@@ -21,7 +22,7 @@ use crate::placement::Placement;
 use crate::pulse::Pulse;
 use crate::rng::Chance;
 use crate::session::Sessions;
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, WallTime};
 use crate::wal::{Durable, Wal};
 
 pub use crate::group::Counts;
@@ -54,7 +55,11 @@ pub struct Engine {
     touched: Vec<GroupId>,
     /// When groups want to be touched though nothing arrives; at most one moment each.
     timers: BTreeSet<(Instant, GroupId)>,
+    /// Both clocks; the wall clock no later than is to be believed.
     now: Now,
+    /// What this node's own clock shows.
+    own_wall: WallTime,
+    clock_ahead: bool,
     begun_at: Instant,
     /// Whether a turn was ever taken.
     started: bool,
@@ -86,7 +91,14 @@ impl Engine {
         assert!(!self.started || now.mono > self.now.mono, "time must move between turns");
         let first = !self.started;
         self.started = true;
-        self.now = now;
+        self.own_wall = now.wall;
+        let latest = self.pulse.latest_wall(now, self.config.timing.clock_error_ms);
+        self.now = Now { wall: now.wall.min(latest), ..now };
+        let ahead = now.wall > latest;
+        if ahead != self.clock_ahead {
+            self.clock_ahead = ahead;
+            out.events.push(Event::ClockAhead { ahead, wall: now.wall });
+        }
         Turn::begin(self, out, first)
     }
 

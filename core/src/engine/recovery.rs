@@ -108,6 +108,8 @@ fn assemble(
         touched: Vec::new(),
         timers: BTreeSet::new(),
         now,
+        own_wall: now.wall,
+        clock_ahead: false,
         begun_at: now.mono,
         started: false,
         syncing_since: None,

@@ -17,7 +17,6 @@ use alloc::vec::Vec;
 use crate::bytes::{Malformed, Reader};
 use crate::config::EngineConfig;
 use crate::entry;
-use crate::event::Event;
 use crate::ids::{GroupId, Index, NodeId, Term};
 use crate::message::{Append, take_entry};
 use crate::placement::Placement;
@@ -186,13 +185,6 @@ impl Group {
             return Ok(());
         }
         let stamp = newest_stamp(append)?;
-        let bound =
-            WallTime(room.now.wall.0.max(self.stamp.wall().0) + room.config.timing.clock_error_ms);
-        if stamp.wall() > bound && append.term >= self.raft.term() {
-            room.out.events.push(Event::ClockRefused { group: self.id, from, stamp });
-            self.raft.refuse(from, append, true, &mut room.io());
-            return Ok(());
-        }
         self.raft.on_append(from, append, &mut room.io())?;
         if append.term == self.raft.term() {
             self.stamp = self.stamp.max(stamp);

@@ -9,6 +9,7 @@ use super::{
 use crate::bytes::{Malformed, Reader, checksum};
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
 use crate::resp::Proto;
+use crate::time::WallTime;
 
 /// Takes one frame off the front of `bytes`, or `None` if it is not all there yet.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Malformed> {
@@ -42,6 +43,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             life: Life(reader.u64()?),
             stalled: flag(reader.u8()?)?,
             leads: reader.u64()?,
+            wall: WallTime(reader.u64()?),
         }),
         ASK_LEADS => Message::AskLeads,
         LEADS => Message::Leads { life: Life(reader.u64()?), pairs: reader.bytes()? },
@@ -127,7 +129,6 @@ fn take_behind(reader: &mut Reader<'_>) -> Result<Behind, Malformed> {
         refused: Index(reader.u64()?),
         last: Index(reader.u64()?),
         damaged: flag(reader.u8()?)?,
-        clock: flag(reader.u8()?)?,
     })
 }
 

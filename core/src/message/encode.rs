@@ -78,6 +78,7 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             put_u64(lane, beat.life.0);
             put_u8(lane, u8::from(beat.stalled));
             put_u64(lane, beat.leads);
+            put_u64(lane, beat.wall.0);
             start
         }
         Message::AskLeads => begin(lane, ASK_LEADS),
@@ -144,7 +145,6 @@ fn put_behind(lane: &mut Vec<u8>, behind: &Behind) -> usize {
     put_u64(lane, behind.refused.0);
     put_u64(lane, behind.last.0);
     put_u8(lane, u8::from(behind.damaged));
-    put_u8(lane, u8::from(behind.clock));
     start
 }
 

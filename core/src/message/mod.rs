@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
 use crate::resp::Proto;
+use crate::time::WallTime;
 
 pub(crate) use decode::{decode, take_entry, take_proto, take_sequence};
 pub(crate) use encode::{begin_append, finish, push_entry, put_proto, put_sequence, send};
@@ -72,6 +73,8 @@ pub(crate) struct Beat {
     pub(crate) stalled: bool,
     /// Sum over the groups it leads and the receiver holds of a hash of (group, term).
     pub(crate) leads: u64,
+    /// What its clock shows.
+    pub(crate) wall: WallTime,
 }
 
 /// From a leader: the entries after `previous`.
@@ -108,7 +111,7 @@ pub(crate) struct Appended {
     pub(crate) damaged: bool,
 }
 
-/// From a follower: it does not have the entry an append follows, or it refuses the entries.
+/// From a follower: it does not have the entry an append follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Behind {
     pub(crate) group: GroupId,
@@ -119,8 +122,6 @@ pub(crate) struct Behind {
     /// The last entry it might have in common with the leader.
     pub(crate) last: Index,
     pub(crate) damaged: bool,
-    /// It refuses because the leader's stamps run ahead of its clock.
-    pub(crate) clock: bool,
 }
 
 /// A request for a vote.

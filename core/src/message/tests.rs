@@ -10,6 +10,7 @@ use super::{
 use crate::bytes::Malformed;
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
 use crate::resp::Proto;
+use crate::time::WallTime;
 
 const GROUP: GroupId = GroupId(7);
 const TERM: Term = Term(3);
@@ -31,7 +32,7 @@ fn check(message: &Message<'_>) {
 
 #[test]
 fn what_engines_say_of_each_other_comes_back() {
-    check(&Message::Beat(Beat { life: Life(1), stalled: true, leads: 99 }));
+    check(&Message::Beat(Beat { life: Life(1), stalled: true, leads: 99, wall: WallTime(7) }));
     check(&Message::AskLeads);
     check(&Message::Leads { life: Life(1), pairs: b"123456789012" });
     check(&Message::TakeOver { group: GROUP, term: TERM });
@@ -68,7 +69,6 @@ fn what_the_log_is_told_comes_back() {
         refused: Index(9),
         last: Index(6),
         damaged: true,
-        clock: false,
     }));
 }
 

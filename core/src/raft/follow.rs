@@ -37,13 +37,13 @@ impl Raft {
         io: &mut Io<'_, J>,
     ) -> Result<(), Malformed> {
         if !self.follows(from, append.term, io) {
-            self.refuse(from, append, false, io);
+            self.refuse(from, append, io);
             return Ok(());
         }
         let held = self.log.term(append.previous);
         let known = append.previous < self.log.before();
         if !known && held != Some(append.previous_term) {
-            self.refuse(from, append, false, io);
+            self.refuse(from, append, io);
             return Ok(());
         }
         let agreed = self.take_entries(append, io)?;
@@ -126,13 +126,7 @@ impl Raft {
     }
 
     /// Says no to an append, and what could go before it instead.
-    pub(crate) fn refuse<J: Journal>(
-        &mut self,
-        to: NodeId,
-        append: &Append<'_>,
-        clock: bool,
-        io: &mut Io<'_, J>,
-    ) {
+    fn refuse<J: Journal>(&mut self, to: NodeId, append: &Append<'_>, io: &mut Io<'_, J>) {
         let mut last = self.log.last().min(append.previous.previous());
         // Whole terms at a step: no entry of a later term than the leader's can be in common.
         while last > self.commit
@@ -147,7 +141,6 @@ impl Raft {
             refused: append.previous,
             last: last.max(self.commit.min(append.previous)),
             damaged: self.damaged,
-            clock,
         };
         message::send(io.sends, to.0, &Message::Behind(behind));
     }

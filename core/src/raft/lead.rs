@@ -45,8 +45,6 @@ pub(crate) struct Progress {
     /// It has lost promises: not counted until it holds everything up to `heal`.
     damaged: bool,
     heal: Index,
-    /// It refuses this leader's stamps.
-    refuses_clock: bool,
 }
 
 /// What a leader keeps.
@@ -93,7 +91,6 @@ impl Leading {
             life: Life(0),
             damaged: false,
             heal: Index(0),
-            refuses_clock: false,
         };
         let others = raft.config().members().into_iter().filter(|node| *node != raft.me);
         let progress: Vec<Progress> = others.map(follower).collect();
@@ -187,7 +184,6 @@ impl Raft {
         if !follower.hears(appended.life, appended.damaged, last) {
             return;
         }
-        follower.refuses_clock = false;
         let before = (follower.matched, follower.commit, follower.round);
         follower.matched = follower.matched.max(appended.matched);
         follower.commit = follower.commit.max(appended.commit);
@@ -205,7 +201,7 @@ impl Raft {
         leading.matched[at].1 = follower.counted();
     }
 
-    /// A follower lacks the entry before those it was sent, or refuses them.
+    /// A follower lacks the entry before those it was sent.
     pub(crate) fn on_behind<J: Journal>(
         &mut self,
         from: NodeId,
@@ -230,11 +226,6 @@ impl Raft {
         }
         leading.matched[at].1 = leading.progress[at].counted();
         let follower = &mut leading.progress[at];
-        if behind.clock {
-            follower.refuses_clock = true;
-            self.step_down_if_clock_refused(io);
-            return;
-        }
         // Told by what was refused: a stale refusal speaks of something long since agreed on.
         let current = match follower.state {
             State::Probe => behind.refused == follower.next.previous(),
@@ -246,16 +237,6 @@ impl Raft {
             follower.next = behind.last.next().min(follower.next).max(follower.matched.next());
             follower.waiting = false;
             follower.moved_at = io.now;
-        }
-    }
-
-    fn step_down_if_clock_refused<J: Journal>(&mut self, io: &mut Io<'_, J>) {
-        let Some(leading) = self.leading.as_ref() else { return };
-        let refuses = |node: NodeId| {
-            leading.progress.iter().any(|other| other.node == node && other.refuses_clock)
-        };
-        if !self.config().quorum(io.config.bug, |node| node == self.me || !refuses(node)) {
-            self.resign(StepDown::ClockRefused, io);
         }
     }
 

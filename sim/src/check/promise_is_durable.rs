@@ -176,6 +176,11 @@ fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut
         return;
     }
     let there = &recovered.state;
+    if there.before > replica.state.commit {
+        // An image from a leader has replaced the log: it holds all that is committed, and what was
+        // acknowledged to an earlier leader and is not in it never will be.
+        return;
+    }
     if there.last < claim {
         found.report(NAME, || {
             format!(
