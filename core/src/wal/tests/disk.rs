@@ -123,6 +123,18 @@ impl Disk {
         self.unreadable.insert(file);
     }
 
+    /// Makes all files readable again.
+    pub(super) fn mend(&mut self) {
+        self.unreadable.clear();
+    }
+
+    /// Loses the end of a file.
+    pub(super) fn shorten(&mut self, file: FileId, length: u64) {
+        let file = self.files.get_mut(&file).expect("it exists");
+        file.seen.truncate(length as usize);
+        file.sure.truncate(length as usize);
+    }
+
     /// Takes a file away.
     pub(super) fn lose_file(&mut self, file: FileId) {
         self.files.remove(&file);
