@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     pub(crate) alive: bool,
     /// Says that its disk does not answer.
     pub(crate) stalled: bool,
+    /// Says that it hears this node; believed until it says otherwise.
+    pub(crate) hears: bool,
     /// What its clock showed, and when it said so.
     pub(crate) clock: Option<(WallTime, Instant)>,
 }
@@ -41,6 +43,7 @@ impl Pulse {
             heard: None,
             alive: false,
             stalled: false,
+            hears: true,
             clock: None,
         };
         let mut peers: Vec<Peer> = nodes.map(silent).collect();
@@ -85,6 +88,11 @@ impl Pulse {
         let walls = &mut walls[..count];
         walls.sort_unstable();
         WallTime(walls[(count - 1) / 2].saturating_add(error_ms))
+    }
+
+    /// Heard, and hears this node.
+    pub(crate) fn connected(&self, node: NodeId) -> bool {
+        self.peer(node).is_some_and(|peer| peer.alive && peer.hears)
     }
 
     /// Alive, and its disk answers: fit to lead.

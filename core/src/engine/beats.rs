@@ -66,7 +66,8 @@ impl Turn<'_> {
         let (life, stalled) = (self.engine.life, self.engine.pulse.stalled);
         let wall = self.engine.own_wall;
         for stream in &self.engine.beats.streams {
-            let beat = Beat { life, stalled, leads: stream.ours, wall };
+            let hears = self.engine.pulse.alive(stream.node);
+            let beat = Beat { life, stalled, hears, leads: stream.ours, wall };
             message::send(&mut self.out.sends, stream.node.0, &Message::Beat(beat));
         }
     }
@@ -118,13 +119,13 @@ impl Turn<'_> {
             self.engine.pulse.peer_mut(node).expect("it was just seen").alive = false;
             self.out.events.push(Event::PeerSilent { node, silent: true });
             self.each_group(|group, room| {
-                let lost = group.raft.leader() == Some(node);
+                let (lost, led) = (group.raft.leader() == Some(node), group.raft.leads());
                 if lost {
                     group.raft.leader_lost(&mut room.io());
                     group.sender_gone(node, room);
                 }
                 group.raft.check_quorum(&mut room.io());
-                lost || group.raft.leads()
+                lost || led
             });
         }
     }
@@ -154,6 +155,8 @@ impl Turn<'_> {
         peer.life = beat.life;
         peer.stalled = beat.stalled;
         peer.clock = Some((beat.wall, now));
+        let deaf = peer.hears && !beat.hears;
+        peer.hears = beat.hears;
         if let Some(stream) = self.engine.beats.of(from) {
             stream.hastened = false;
         }
@@ -162,6 +165,14 @@ impl Turn<'_> {
         }
         if restarted || newly_stalled {
             self.leader_unfit(from, restarted);
+        }
+        if deaf {
+            // It does not hear this node any more: neither do the appends get there.
+            self.each_group(|group, room| {
+                let led = group.raft.leads();
+                group.raft.check_quorum(&mut room.io());
+                led && !group.raft.leads()
+            });
         }
         self.compare_sums(from, beat.leads);
     }

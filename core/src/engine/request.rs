@@ -58,6 +58,11 @@ impl Turn<'_> {
         }
     }
 
+    /// The answer to a write of a client cannot be known any more: it is hung up on.
+    pub(super) fn lose_answer(&mut self, ticket: Ticket) {
+        self.engine.sessions.lose(ticket, self.out);
+    }
+
     pub(super) fn on_request(&mut self, client: ClientId, args: &Args<'_>) -> Admission {
         let engine = &mut *self.engine;
         let (limits, now) = (&engine.config.limits, engine.now);

@@ -171,8 +171,8 @@ impl<'t> Turn<'t> {
             Message::ChunkTaken(taken) => self.with_group(taken.group, |group, room| {
                 group.on_chunk_taken(from, &taken, room);
             }),
-            Message::TakeOver { group, term } => self.with_group(group, |group, room| {
-                group.raft.on_take_over(from, term, &mut room.io());
+            Message::TakeOver { group, term, last } => self.with_group(group, |group, room| {
+                group.raft.on_take_over(from, term, last, &mut room.io());
             }),
             Message::Resigned { group, term } => self.with_group(group, |group, room| {
                 group.raft.on_resigned(from, term, &mut room.io());
@@ -197,6 +197,9 @@ impl<'t> Turn<'t> {
             used += length;
             match message {
                 Message::Handoff(handoff) => self.on_handoff(from, &handoff),
+                Message::Handback(handback) if handback.bytes.is_empty() => {
+                    self.lose_answer(handback.ticket);
+                }
                 Message::Handback(handback) => {
                     let out = &mut *self.out;
                     let sessions = &mut self.engine.sessions;

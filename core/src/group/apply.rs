@@ -4,8 +4,8 @@ use crate::bytes::Reader;
 use crate::command::{self, Applying};
 use crate::config::Bug;
 use crate::entry::{self, Entry, Forwarded, Kind, Operation};
-use crate::event::Event;
 use crate::group::answers::Verdict;
+use crate::group::reads::Position;
 use crate::group::{Answers, Group, Origin, Outbox, Room, Waiter};
 use crate::ids::{GroupId, Index, Term};
 use crate::message::Fate;
@@ -33,17 +33,19 @@ impl Group {
             let (term, bytes) = self.raft.log.entry(index).expect("what is not applied is held");
             let entry = entry::decode(bytes).expect("entries are read before they enter the log");
             let kind = entry.kind;
+            let stamp = entry.stamp;
             assert!(
-                entry.stamp >= self.applied_stamp || Bug::StampGoesBack.active(room.config.bug),
+                stamp >= self.applied_stamp || Bug::StampGoesBack.active(room.config.bug),
                 "stamps never go back along a log"
             );
-            self.applied_stamp = entry.stamp;
-            self.stamp = self.stamp.max(entry.stamp);
+            self.applied_stamp = stamp;
+            self.stamp = self.stamp.max(stamp);
+            self.drop_waiters(index, term, room);
             if kind == Kind::Batch {
                 self.apply_batch(index, term, outbox, room);
             }
             self.applied = index;
-            self.drop_waiters(index, room);
+            self.look_up(Position::after(index), room);
             if kind == Kind::Check {
                 self.note_digest(index, room);
             }
@@ -51,32 +53,44 @@ impl Group {
     }
 
     fn apply_batch(&mut self, index: Index, term: Term, outbox: &mut Outbox, room: &mut Room<'_>) {
-        let Self { raft, store, answers, waiters, id, .. } = self;
-        let Entry { stamp, body, .. } = entry_at(raft, index);
+        let Entry { stamp, .. } = entry_at(&self.raft, index);
         let own_clock = Bug::ExpireByOwnClock.active(room.config.bug);
         let now = if own_clock { room.now.wall } else { stamp.wall() };
         let by_index = Bug::WaiterByIndex.active(room.config.bug);
-        let mut reader = Reader::new(body);
-        let mut place = 0_u64;
-        while let Some(operation) =
-            entry::take_operation(&mut reader).expect("entries are read before they enter the log")
-        {
+        let (mut place, mut done) = (0_u32, 0_usize);
+        loop {
+            if !self.reads.is_empty() {
+                self.look_up(Position { index, place }, room);
+            }
+            let Self { raft, store, answers, waiters, id, .. } = self;
+            let Entry { body, .. } = entry_at(raft, index);
+            let mut reader = Reader::new(&body[done..]);
+            let operation = entry::take_operation(&mut reader).expect(READABLE);
+            let Some(operation) = operation else { return };
+            done = body.len() - reader.len();
             let mine =
                 |waiter: &mut Waiter| waiter.index == index && (waiter.term == term || by_index);
             let nobody = Waiter { index, term, origin: Origin::None, proto: Proto::Resp2 };
             let waiter = waiters.pop_front_if(mine).unwrap_or(nobody);
-            let version = Version(index.0 << 16 | place);
+            let version = Version(index.0 << 16 | u64::from(place));
             let applying = Applying { now, version };
-            let mut desk = Desk { group: *id, store, answers, room, outbox, waiter, applying };
+            let group = *id;
+            let mut desk = Desk { group, store, answers, room, outbox, waiter, applying };
             desk.apply(&operation);
             place += 1;
         }
     }
 
-    /// Those who waited for other entries at `index` learn that theirs were overwritten.
-    fn drop_waiters(&mut self, index: Index, room: &mut Room<'_>) {
+    /// The entry of `term` at `index` is committed: those who waited for entries before it, or for entries of
+    /// earlier terms anywhere from there on, learn that theirs were overwritten. (Terms never fall along a
+    /// log.) So those who still wait do so in the order of the log.
+    fn drop_waiters(&mut self, index: Index, term: Term, room: &mut Room<'_>) {
+        if Bug::WaiterByIndex.active(room.config.bug) {
+            return;
+        }
         let (reign, leader) = (self.raft.term(), self.raft.leader());
-        while let Some(waiter) = self.waiters.pop_front_if(|waiter| waiter.index <= index) {
+        let dead = |waiter: &mut Waiter| waiter.index < index || waiter.term < term;
+        while let Some(waiter) = self.waiters.pop_front_if(dead) {
             room.not_taken(self.id, waiter.origin, Fate::NotTaken, reign, leader);
         }
     }
@@ -86,16 +100,8 @@ impl Group {
     pub(super) fn lose_waiters(&mut self, index: Index, room: &mut Room<'_>) {
         while let Some(waiter) = self.waiters.pop_front_if(|waiter| waiter.index <= index) {
             match waiter.origin {
-                Origin::Client(ticket) => {
-                    let client = room.sessions.client(ticket.client);
-                    if client.is_some_and(|client| client.generation() == ticket.generation) {
-                        room.out.events.push(Event::AnswerLost { client: ticket.client });
-                        room.out.closes.push(ticket.client);
-                    }
-                }
-                Origin::Lane(..) => room.answer(self.id, waiter.origin, waiter.proto, |reply| {
-                    reply.error("UNKNOWN The answer was lost: the write may have been applied");
-                }),
+                Origin::Client(ticket) => room.sessions.lose(ticket, room.out),
+                Origin::Lane(..) => room.answer_bytes(self.id, waiter.origin, &[]),
                 Origin::None | Origin::Peer { .. } => {}
             }
         }

@@ -63,6 +63,8 @@ pub(crate) struct Images {
     wanted: bool,
     /// Up to where the disk's newest image reaches: another one like it would free nothing.
     newest: Index,
+    /// How many images were begun for followers.
+    runs: u32,
 }
 
 /// An image on its way out.
@@ -71,6 +73,8 @@ struct Making {
     /// `None`: to this node's own disk.
     to: Option<NodeId>,
     reign: Term,
+    /// Tells it from other images of the same reign and index.
+    run: u32,
     index: Index,
     term: Term,
     force: bool,
@@ -89,6 +93,7 @@ struct Making {
 struct Taking {
     from: NodeId,
     reign: Term,
+    run: u32,
     index: Index,
     term: Term,
     force: bool,
@@ -107,6 +112,11 @@ impl Images {
     /// A follower's keys are wrong: it gets an image, whatever its log says.
     pub(crate) fn repair(&mut self, node: NodeId) {
         self.repair = Some(node);
+    }
+
+    /// An image is on its way to a follower.
+    pub(crate) fn sending(&self) -> bool {
+        self.making.as_ref().is_some_and(|making| making.to.is_some())
     }
 
     /// An image is complete and not yet on disk: until it is, the old log takes no more.
@@ -133,7 +143,7 @@ impl Group {
     /// The disk should get an image of this group, so that old log can go; whether one is begun for it.
     pub(crate) fn want_image(&mut self) -> bool {
         self.image.want(self.applied);
-        self.image.wanted
+        self.image.wanted && !self.image.sending()
     }
 
     /// Begins, continues or gives up an image, a little each turn.
@@ -162,7 +172,7 @@ impl Group {
         let applied_term = self.raft.log.term(self.applied);
         let Some(term) = applied_term.filter(|_| self.applied > Index(0)) else { return };
         let repair = self.image.repair.take().filter(|_| self.raft.leads());
-        let behind = self.raft.wants_image().filter(|node| room.pulse.alive(*node));
+        let behind = self.raft.wants_image(room.pulse);
         let (to, force) = match (repair, behind) {
             (Some(node), _) => (Some(node), true),
             (None, Some(node)) => (Some(node), false),
@@ -184,9 +194,11 @@ impl Group {
                 room.out.events.push(Event::SnapshotSending { group: self.id, to, index });
             }
         }
+        self.image.runs = self.image.runs.wrapping_add(1);
         self.image.making = Some(Making {
             to,
             reign,
+            run: self.image.runs,
             index,
             term,
             force,
@@ -246,6 +258,7 @@ impl Group {
             let chunk = Chunk {
                 group: self.id,
                 term: making.reign,
+                run: making.run,
                 index: making.index,
                 index_term: if wrong_term { making.reign } else { making.term },
                 number,
@@ -260,7 +273,11 @@ impl Group {
     /// An image for a follower ends with the reign, or when the follower is gone or needs none.
     fn drop_stale_image(&mut self, room: &mut Room<'_>) {
         let reign = self.raft.term();
-        let stale = |taking: &mut Taking| taking.reign != reign && !taking.complete;
+        let commit = self.raft.commit();
+        let stale = |taking: &mut Taking| {
+            let superfluous = commit >= taking.index && !taking.force;
+            !taking.complete && (taking.reign != reign || superfluous)
+        };
         if self.image.taking.take_if(stale).is_some() {
             room.wal.abort_image(self.id, &mut room.out.disk);
         }
@@ -290,7 +307,7 @@ impl Group {
     /// A follower says which chunk it waits for.
     pub(crate) fn on_chunk_taken(&mut self, from: NodeId, taken: &ChunkTaken, room: &Room<'_>) {
         let Some(making) = &mut self.image.making else { return };
-        let same = making.to == Some(from) && making.index == taken.index;
+        let same = making.to == Some(from) && making.run == taken.run;
         if !same || taken.term != making.reign {
             return;
         }
@@ -316,10 +333,10 @@ impl Group {
         if !self.raft.follows(from, chunk.term, &mut room.io()) {
             return Ok(());
         }
-        if chunk.number == 0 && !self.takes(chunk) {
+        if chunk.number == 0 && !self.takes(from, chunk) {
             self.begin_taking(from, chunk, room);
         }
-        if !self.takes(chunk) {
+        if !self.takes(from, chunk) {
             if chunk.number > 0 {
                 // This process knows nothing of the chunks before: it has to begin again.
                 self.say_wanted(from, chunk, 0, room);
@@ -350,21 +367,21 @@ impl Group {
     }
 
     fn say_wanted(&self, to: NodeId, chunk: &Chunk<'_>, wanted: u32, room: &mut Room<'_>) {
-        let (group, term, index) = (self.id, chunk.term, chunk.index);
-        let answer = Message::ChunkTaken(ChunkTaken { group, term, index, wanted });
+        let (group, term, run) = (self.id, chunk.term, chunk.run);
+        let answer = Message::ChunkTaken(ChunkTaken { group, term, run, wanted });
         message::send(&mut room.out.sends, to.0, &answer);
     }
 
     /// Whether a chunk belongs to the image being taken in.
-    fn takes(&self, chunk: &Chunk<'_>) -> bool {
+    fn takes(&self, from: NodeId, chunk: &Chunk<'_>) -> bool {
         self.image.taking.as_ref().is_some_and(|taking| {
-            (taking.reign, taking.index, taking.term) == (chunk.term, chunk.index, chunk.index_term)
+            (taking.from, taking.reign, taking.run) == (from, chunk.term, chunk.run)
         })
     }
 
     fn begin_taking(&mut self, from: NodeId, chunk: &Chunk<'_>, room: &mut Room<'_>) {
         let busy = self.image.taking.as_ref().is_some_and(|taking| taking.complete);
-        let held = self.raft.log.before() <= chunk.index && chunk.index <= self.raft.log.last();
+        let held = self.raft.log.term(chunk.index) == Some(chunk.index_term);
         let news = if chunk.force {
             held
         } else {
@@ -386,6 +403,7 @@ impl Group {
         self.image.taking = Some(Taking {
             from,
             reign: chunk.term,
+            run: chunk.run,
             index: chunk.index,
             term: chunk.index_term,
             force: chunk.force,
@@ -406,16 +424,17 @@ impl Group {
         let Taking { image, force, term, .. } = taking;
         let Image { store, answers, config, stamp } = image;
         if force {
-            if self.raft.log.before() > index {
+            if self.raft.log.term(index) != Some(term) || index > self.raft.commit() {
                 return;
             }
+            self.lose_waiters(index, room);
         } else {
             let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
             if !self.raft.image_is_news(index, term) && !drops {
                 return;
             }
             self.lose_waiters(index, room);
-            self.raft.installed(index, term, config);
+            self.raft.installed(index, term, config, room.now.mono);
         }
         self.image.newest = index;
         self.store = store;

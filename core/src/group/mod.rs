@@ -56,7 +56,7 @@ pub(crate) struct Group {
     waiters: VecDeque<Waiter>,
     reads: Vec<WaitingRead>,
     /// The round that this turn's reads share; 0 if none was begun.
-    turn_round: u32,
+    turn_round: u64,
     /// Reads go on and the lease is old: append something.
     renew: bool,
     /// By bucket of keys, the last entry that may touch one of them.
@@ -243,15 +243,21 @@ impl Group {
     fn release_log(&mut self, config: &EngineConfig) {
         let done = self.applied.min(self.raft.durable()).min(self.image.hold());
         let most = config.limits.log_bytes as u64;
-        let log = &self.raft.log;
-        let keep = if self.raft.leads() { most } else { most / 8 };
-        if log.bytes() > keep {
-            self.raft.log.release(done);
-        } else if self.raft.leads() {
-            let needed = self.raft.needed_from().min(done);
-            // A few entries more than needed spare a follower that was just replaced an image.
-            self.raft.log.release(Index(needed.0.saturating_sub(64)));
+        if !self.raft.leads() {
+            // Whoever leads next finds here what the others may lack.
+            if self.raft.log.bytes() > most / 2 {
+                self.raft.log.shrink(most / 4, done);
+            }
+            return;
         }
+        // While an image is on its way, the follower will need what comes after it.
+        let most = if self.image.sending() { most * 4 } else { most };
+        if self.raft.log.bytes() > most {
+            self.raft.log.shrink(most / 2, done);
+        }
+        let needed = self.raft.needed_from().min(done);
+        // A few entries more than needed spare a follower that was just replaced an image.
+        self.raft.log.release(Index(needed.0.saturating_sub(64)));
     }
 
     /// Panics if anything that must always hold does not.

@@ -233,6 +233,11 @@ impl Outbox {
         if item.sent == Some(attempt) {
             item.sent = None;
         }
+        if answer.fate == Fate::Busy {
+            self.pause_until =
+                Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
+            return;
+        }
         let told = answer.leader.map(|leader| (leader, answer.reign));
         let newer = told.filter(|hint| {
             *hint != attempt && self.hint.is_none_or(|known| hint.1 > known.1 || known == attempt)
@@ -255,8 +260,11 @@ impl Outbox {
         group: GroupId,
         room: &mut Room<'_>,
     ) {
-        let waits = |item: &&mut Item| item.write == Some(number) && !item.done;
-        if let Some(item) = self.items.iter_mut().find(waits) {
+        // Numbers rise along the queue: most often the leader's answer came first, and the search ends at
+        // once.
+        let later = |item: &&mut Item| item.write.is_some_and(|write| write >= number);
+        let found = self.items.iter_mut().find(later);
+        if let Some(item) = found.filter(|item| item.write == Some(number) && !item.done) {
             item.done = true;
             room.answer_bytes(group, item.origin, answer);
             self.drop_done();

@@ -26,6 +26,11 @@ impl Batch {
         self.waiters.is_empty()
     }
 
+    /// Operations taken so far.
+    pub(crate) fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.entry.len()
     }

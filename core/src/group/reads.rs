@@ -12,6 +12,20 @@ use crate::message::Fate;
 use crate::resp::{Args, ArgsBuffer, Proto};
 use crate::time::Span;
 
+/// A moment in the log: before operation `place` of the entry at `index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) index: Index,
+    pub(crate) place: u32,
+}
+
+impl Position {
+    /// Once the whole entry is applied.
+    pub(crate) fn after(index: Index) -> Self {
+        Self { index, place: u32::MAX }
+    }
+}
+
 /// A read that cannot be answered yet.
 #[derive(Debug)]
 pub(crate) struct WaitingRead {
@@ -21,10 +35,13 @@ pub(crate) struct WaitingRead {
     proto: Proto,
     /// [`Args::put`].
     args: Vec<u8>,
-    /// Entries up to here must be applied first.
-    applied: Index,
-    /// This round must be confirmed first; 0 if leadership is not in question.
-    round: u32,
+    /// When it is to be looked up: after what came before it, and before what comes after. Never falls
+    /// from one waiting read to the next.
+    position: Position,
+    /// What it has found, once it was looked up.
+    found: Option<Vec<u8>>,
+    /// This round must be confirmed before it is answered; 0 if leadership is not in question.
+    round: u64,
 }
 
 impl Group {
@@ -37,31 +54,46 @@ impl Group {
         {
             self.renew = true;
         }
-        let mut applied = needed;
-        if lease && needed <= self.applied {
-            if self.read_now(request, room) == Outcome::Done {
-                return;
+        let now = needed <= Position::after(self.applied);
+        let (mut position, mut found) = (needed, None);
+        if now {
+            found = self.look(request, room);
+            match found {
+                Some(bytes) if lease => {
+                    room.answer_bytes(self.id, request.origin, &bytes);
+                    *room.scratch = bytes;
+                    return;
+                }
+                Some(_) => {}
+                None => position = self.catch_up(room),
             }
-            applied = self.catch_up(room);
         }
         let round = if lease { 0 } else { self.round_of_turn(room) };
+        let waiting = self.reads.iter().rev().find(|read| read.found.is_none());
+        position = waiting.map_or(position, |read| position.max(read.position));
         let mut args = Vec::new();
         request.args.put(&mut args);
         let Request { origin, spec, keyspace, proto, .. } = *request;
-        self.reads.push(WaitingRead { origin, spec, keyspace, proto, args, applied, round });
+        self.reads.push(WaitingRead {
+            origin,
+            spec,
+            keyspace,
+            proto,
+            args,
+            position,
+            found,
+            round,
+        });
     }
 
-    /// The last entry that may touch what the read asks for.
-    fn needed_by(&self, spec: &Spec, args: &Args<'_>, room: &Room<'_>) -> Index {
-        let commit = self.raft.commit();
+    /// The moment after which nothing is on its way any more that may touch what the read asks for.
+    fn needed_by(&self, spec: &Spec, args: &Args<'_>, room: &Room<'_>) -> Position {
         if Bug::DoubtfulTailIgnored.active(room.config.bug)
             || Bug::ReadBeforeCommit.active(room.config.bug)
         {
-            return commit;
+            return Position::after(self.applied);
         }
-        // The batch of this turn is not in the log yet.
-        let last =
-            if self.batch.is_empty() { self.raft.log.last() } else { self.raft.log.last().next() };
+        let last = self.raft.log.last();
         let mut needed = self.touched_all;
         // What a new leader has inherited was not looked into when it arrived.
         if let Some(leading) = self.raft.leading()
@@ -70,18 +102,22 @@ impl Group {
             needed = needed.max(leading.inherited);
         }
         match command::key_positions(spec, args) {
-            None => needed = last,
+            None => needed = last.next(),
             Some((first, end, step)) => {
                 for at in (first..=end).step_by(step) {
                     needed = needed.max(self.touched[bucket_of(args.at(at))]);
                 }
             }
         }
-        needed.min(last)
+        if needed <= last || self.batch.is_empty() {
+            return Position::after(needed.min(last));
+        }
+        // The batch of this turn is not in the log yet: what it takes after this read is not to be seen.
+        Position { index: last.next(), place: self.batch.len() as u32 }
     }
 
     /// The round that all reads of this turn share.
-    fn round_of_turn(&mut self, room: &Room<'_>) -> u32 {
+    fn round_of_turn(&mut self, room: &Room<'_>) -> u64 {
         if self.turn_round == 0 {
             self.turn_round = self.raft.begin_round();
             // Whoever reads once is likely to read again: a lease makes that free.
@@ -91,15 +127,16 @@ impl Group {
     }
 
     /// Sees to it that the log's time passes this leader's clock; returns the entry that does it.
-    fn catch_up(&mut self, room: &mut Room<'_>) -> Index {
-        if self.accepts() { self.push_expiry(room) } else { self.raft.log.last() }
+    fn catch_up(&mut self, room: &mut Room<'_>) -> Position {
+        let entry = if self.accepts() { self.push_expiry(room) } else { self.raft.log.last() };
+        Position::after(entry)
     }
 
-    fn read_now(&self, request: &Request<'_>, room: &mut Room<'_>) -> Outcome {
-        let Request { origin, spec, keyspace, proto, args, .. } = request;
+    /// What a read finds now; `None` if the log's time has to pass the clock's first.
+    fn look(&self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
+        let Request { spec, keyspace, proto, args, .. } = request;
         let chance = if spec.id == CommandId::RandomKey { room.chance.bits() } else { 0 };
         let reading = Reading { log: super::apply::log_time(self), wall: room.now.wall, chance };
-        // Nothing may be taken out of the order of answers before there is one.
         let mut bytes = core::mem::take(room.scratch);
         bytes.clear();
         let mut reply = crate::resp::Reply::new(&mut bytes, *proto);
@@ -108,14 +145,32 @@ impl Group {
         } else {
             command::read(spec, *keyspace, args, reading, &self.store, &mut reply)
         };
-        if outcome == Outcome::Done {
-            let miss = matches!(bytes.as_slice(), b"$-1\r\n" | b"_\r\n");
-            room.counts.hits += u64::from(!miss);
-            room.counts.misses += u64::from(miss);
-            room.answer_bytes(self.id, *origin, &bytes);
+        if outcome == Outcome::Overdue {
+            *room.scratch = bytes;
+            return None;
         }
-        *room.scratch = bytes;
-        outcome
+        let miss = matches!(bytes.as_slice(), b"$-1\r\n" | b"_\r\n");
+        room.counts.hits += u64::from(!miss);
+        room.counts.misses += u64::from(miss);
+        Some(bytes)
+    }
+
+    /// Entries are applied up to `position`: the reads that waited for it find what they find.
+    pub(super) fn look_up(&mut self, position: Position, room: &mut Room<'_>) {
+        if self.reads.is_empty() {
+            return;
+        }
+        let mut reads = core::mem::take(&mut self.reads);
+        let mut buffer = ArgsBuffer::default();
+        // Their positions never fall, so that one that is too early ends the search.
+        let mut waiting = reads.iter_mut().filter(|read| read.found.is_none());
+        while let Some(read) = waiting.next().filter(|read| read.position <= position) {
+            let args = buffer.decode(&read.args).expect("it was encoded here");
+            let WaitingRead { origin, spec, keyspace, proto, .. } = *read;
+            let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
+            read.found = self.look(&request, room);
+        }
+        self.reads = reads;
     }
 
     /// Answers the reads whose time has come; gives them back if this replica leads no more.
@@ -129,18 +184,22 @@ impl Group {
             return;
         }
         let confirmed = self.raft.confirmed_round();
-        let mut buffer = ArgsBuffer::default();
         for mut read in waiting {
-            if read.applied > self.applied || read.round > confirmed {
-                self.reads.push(read);
-                continue;
-            }
-            let args = buffer.decode(&read.args).expect("it was encoded here");
-            let WaitingRead { origin, spec, keyspace, proto, .. } = read;
-            let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
-            if self.read_now(&request, room) == Outcome::Overdue {
-                read.applied = self.catch_up(room);
-                self.reads.push(read);
+            match &read.found {
+                Some(found) if read.round <= confirmed => {
+                    room.answer_bytes(self.id, read.origin, found);
+                }
+                Some(_) => self.reads.push(read),
+                None => {
+                    if read.position <= Position::after(self.applied) {
+                        // It met a key that has ended by the clock and not yet by the log.
+                        read.position = self.catch_up(room);
+                    }
+                    let before = self.reads.iter().rev().find(|read| read.found.is_none());
+                    let least = before.map_or(read.position, |before| before.position);
+                    read.position = read.position.max(least);
+                    self.reads.push(read);
+                }
             }
         }
         // Reads may have asked for an entry after this turn's was proposed.

@@ -42,6 +42,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
         BEAT => Message::Beat(Beat {
             life: Life(reader.u64()?),
             stalled: flag(reader.u8()?)?,
+            hears: flag(reader.u8()?)?,
             leads: reader.u64()?,
             wall: WallTime(reader.u64()?),
         }),
@@ -54,7 +55,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             life: Life(reader.u64()?),
             matched: Index(reader.u64()?),
             commit: Index(reader.u64()?),
-            round: reader.u32()?,
+            round: reader.u64()?,
             damaged: flag(reader.u8()?)?,
         }),
         BEHIND => Message::Behind(take_behind(&mut reader)?),
@@ -69,10 +70,14 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
         CHUNK_TAKEN => Message::ChunkTaken(ChunkTaken {
             group: GroupId(reader.u32()?),
             term: Term(reader.u64()?),
-            index: Index(reader.u64()?),
+            run: reader.u32()?,
             wanted: reader.u32()?,
         }),
-        TAKE_OVER => Message::TakeOver { group: GroupId(reader.u32()?), term: Term(reader.u64()?) },
+        TAKE_OVER => Message::TakeOver {
+            group: GroupId(reader.u32()?),
+            term: Term(reader.u64()?),
+            last: Index(reader.u64()?),
+        },
         RESIGNED => Message::Resigned { group: GroupId(reader.u32()?), term: Term(reader.u64()?) },
         DIGEST => {
             let group = GroupId(reader.u32()?);
@@ -114,7 +119,7 @@ fn take_append<'a>(reader: &mut Reader<'a>) -> Result<Append<'a>, Malformed> {
         previous: Index(reader.u64()?),
         previous_term: Term(reader.u64()?),
         commit: Index(reader.u64()?),
-        round: reader.u32()?,
+        round: reader.u64()?,
         reply: flag(reader.u8()?)?,
         heal: Index(reader.u64()?),
         entries: core::mem::replace(reader, Reader::new(&[])).rest(),
@@ -147,6 +152,7 @@ fn take_chunk<'a>(reader: &mut Reader<'a>) -> Result<Chunk<'a>, Malformed> {
     Ok(Chunk {
         group: GroupId(reader.u32()?),
         term: Term(reader.u64()?),
+        run: reader.u32()?,
         index: Index(reader.u64()?),
         index_term: Term(reader.u64()?),
         number: reader.u32()?,

@@ -37,7 +37,7 @@ pub(crate) fn begin_append(lane: &mut Vec<u8>, append: &Append<'_>) -> usize {
     put_u64(lane, append.previous.0);
     put_u64(lane, append.previous_term.0);
     put_u64(lane, append.commit.0);
-    put_u32(lane, append.round);
+    put_u64(lane, append.round);
     put_u8(lane, u8::from(append.reply));
     put_u64(lane, append.heal.0);
     start
@@ -77,6 +77,7 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             let start = begin(lane, BEAT);
             put_u64(lane, beat.life.0);
             put_u8(lane, u8::from(beat.stalled));
+            put_u8(lane, u8::from(beat.hears));
             put_u64(lane, beat.leads);
             put_u64(lane, beat.wall.0);
             start
@@ -99,7 +100,11 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
         Message::Vote(vote) => put_vote(lane, vote),
         Message::Chunk(chunk) => put_chunk(lane, chunk),
         Message::ChunkTaken(taken) => put_chunk_taken(lane, taken),
-        Message::TakeOver { group, term } => put_short(lane, TAKE_OVER, *group, *term),
+        Message::TakeOver { group, term, last } => {
+            let start = put_short(lane, TAKE_OVER, *group, *term);
+            put_u64(lane, last.0);
+            start
+        }
         Message::Resigned { group, term } => put_short(lane, RESIGNED, *group, *term),
         Message::Digest { group, index, digest } => {
             let start = begin(lane, DIGEST);
@@ -134,7 +139,7 @@ fn put_appended(lane: &mut Vec<u8>, appended: &Appended) -> usize {
     put_u64(lane, appended.life.0);
     put_u64(lane, appended.matched.0);
     put_u64(lane, appended.commit.0);
-    put_u32(lane, appended.round);
+    put_u64(lane, appended.round);
     put_u8(lane, u8::from(appended.damaged));
     start
 }
@@ -166,6 +171,7 @@ fn put_vote(lane: &mut Vec<u8>, vote: &Vote) -> usize {
 
 fn put_chunk(lane: &mut Vec<u8>, chunk: &Chunk<'_>) -> usize {
     let start = put_short(lane, CHUNK, chunk.group, chunk.term);
+    put_u32(lane, chunk.run);
     put_u64(lane, chunk.index.0);
     put_u64(lane, chunk.index_term.0);
     put_u32(lane, chunk.number);
@@ -177,7 +183,7 @@ fn put_chunk(lane: &mut Vec<u8>, chunk: &Chunk<'_>) -> usize {
 
 fn put_chunk_taken(lane: &mut Vec<u8>, taken: &ChunkTaken) -> usize {
     let start = put_short(lane, CHUNK_TAKEN, taken.group, taken.term);
-    put_u64(lane, taken.index.0);
+    put_u32(lane, taken.run);
     put_u32(lane, taken.wanted);
     start
 }

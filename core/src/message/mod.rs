@@ -47,6 +47,8 @@ pub(crate) enum Message<'a> {
     TakeOver {
         group: GroupId,
         term: Term,
+        /// The leader's last entry: an order that is late is told by it.
+        last: Index,
     },
     /// From a leader: it has stopped leading for a reason that no message would tell.
     Resigned {
@@ -71,6 +73,8 @@ pub(crate) struct Beat {
     pub(crate) life: Life,
     /// Its disk has not answered for too long: look for another leader.
     pub(crate) stalled: bool,
+    /// It hears the receiver.
+    pub(crate) hears: bool,
     /// Sum over the groups it leads and the receiver holds of a hash of (group, term).
     pub(crate) leads: u64,
     /// What its clock shows.
@@ -86,7 +90,7 @@ pub(crate) struct Append<'a> {
     pub(crate) previous_term: Term,
     pub(crate) commit: Index,
     /// Echoed in the answer: shows that the leader was still followed after it asked.
-    pub(crate) round: u32,
+    pub(crate) round: u64,
     /// Whether an answer is owed even if nothing is new.
     pub(crate) reply: bool,
     /// To a replica that lost promises to damage: once it holds everything up to here, it has made
@@ -106,7 +110,7 @@ pub(crate) struct Appended {
     pub(crate) matched: Index,
     /// Up to where it knows entries to be committed.
     pub(crate) commit: Index,
-    pub(crate) round: u32,
+    pub(crate) round: u64,
     /// It may have lost promises: it must not be counted.
     pub(crate) damaged: bool,
 }
@@ -151,6 +155,8 @@ pub(crate) struct Vote {
 pub(crate) struct Chunk<'a> {
     pub(crate) group: GroupId,
     pub(crate) term: Term,
+    /// Tells this image from others of the same reign.
+    pub(crate) run: u32,
     /// Up to where the image reaches, and that entry's term.
     pub(crate) index: Index,
     pub(crate) index_term: Term,
@@ -166,7 +172,7 @@ pub(crate) struct Chunk<'a> {
 pub(crate) struct ChunkTaken {
     pub(crate) group: GroupId,
     pub(crate) term: Term,
-    pub(crate) index: Index,
+    pub(crate) run: u32,
     pub(crate) wanted: u32,
 }
 

@@ -32,10 +32,16 @@ fn check(message: &Message<'_>) {
 
 #[test]
 fn what_engines_say_of_each_other_comes_back() {
-    check(&Message::Beat(Beat { life: Life(1), stalled: true, leads: 99, wall: WallTime(7) }));
+    check(&Message::Beat(Beat {
+        life: Life(1),
+        stalled: true,
+        hears: false,
+        leads: 99,
+        wall: WallTime(7),
+    }));
     check(&Message::AskLeads);
     check(&Message::Leads { life: Life(1), pairs: b"123456789012" });
-    check(&Message::TakeOver { group: GROUP, term: TERM });
+    check(&Message::TakeOver { group: GROUP, term: TERM, last: Index(9) });
     check(&Message::Resigned { group: GROUP, term: TERM });
     check(&Message::Digest { group: GROUP, index: Index(1), digest: u128::MAX - 5 });
 }
@@ -90,6 +96,7 @@ fn pieces_of_an_image_come_back() {
     check(&Message::Chunk(Chunk {
         group: GROUP,
         term: TERM,
+        run: 5,
         index: Index(6),
         index_term: Term(2),
         number: 3,
@@ -97,12 +104,7 @@ fn pieces_of_an_image_come_back() {
         force: false,
         bytes: b"piece",
     }));
-    check(&Message::ChunkTaken(ChunkTaken {
-        group: GROUP,
-        term: TERM,
-        index: Index(6),
-        wanted: 4,
-    }));
+    check(&Message::ChunkTaken(ChunkTaken { group: GROUP, term: TERM, run: 5, wanted: 4 }));
 }
 
 #[test]

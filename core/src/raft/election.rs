@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::config::Bug;
 use crate::event::{Event, StepDown};
-use crate::ids::{NodeId, Term};
+use crate::ids::{Index, NodeId, Term};
 use crate::message::{self, Ballot, Message, Vote};
 use crate::raft::{Io, Journal, Leading, Raft, Role};
 use crate::time::Span;
@@ -102,6 +102,8 @@ impl Raft {
             self.lead(io);
             return;
         }
+        // The disk may have taken its time: the others have theirs from now on.
+        self.plan_campaign(io.config.timing.election_timeout, io);
         self.send_ballots(false, self.term, io);
     }
 
@@ -173,6 +175,7 @@ impl Raft {
         if let Some(to) = self.electing.vote_due.take()
             && self.vote == Some(to)
         {
+            self.plan_campaign(io.config.timing.election_timeout, io);
             self.send_vote(to, self.term, false, true, io);
         }
     }
@@ -225,12 +228,16 @@ impl Raft {
         &mut self,
         from: NodeId,
         term: Term,
+        last: Index,
         io: &mut Io<'_, J>,
     ) {
-        let fit =
-            self.role == Role::Follower && !self.damaged && !self.installing && !io.pulse.stalled;
-        if fit && term == self.term && self.leader == Some(from) && self.config().is_voter(self.me)
-        {
+        let fit = self.role == Role::Follower
+            && !self.damaged
+            && !self.installing
+            && !io.pulse.stalled
+            && self.config().is_voter(self.me);
+        let meant = term == self.term && self.leader == Some(from) && self.log.last() == last;
+        if fit && meant {
             self.stand(true, io);
         }
     }

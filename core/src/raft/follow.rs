@@ -6,6 +6,7 @@ use crate::event::{Event, StepDown};
 use crate::ids::{Index, NodeId, Term};
 use crate::message::{self, Append, Appended, Behind, Message, take_entry};
 use crate::raft::{Io, Journal, Log, Raft, Role};
+use crate::time::Instant;
 
 /// What a follower keeps about the leader of this term.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub(crate) struct Following {
     agreed: Index,
     pub(crate) reply_due: bool,
     /// The newest round the leader asked to be confirmed.
-    round: u32,
+    round: u64,
     /// Damaged: up to where the log must reach to have made up for what was lost.
     heal: Index,
     repair_asked: bool,
@@ -168,13 +169,21 @@ impl Raft {
     }
 
     /// An image of the state at `index` has replaced everything this replica had, and is on its disk.
-    pub(crate) fn installed(&mut self, index: Index, term: Term, config: crate::quorum::Config) {
+    pub(crate) fn installed(
+        &mut self,
+        index: Index,
+        term: Term,
+        config: crate::quorum::Config,
+        now: Instant,
+    ) {
         assert!(index > self.commit, "an image may not take committed entries back");
         assert!(self.role != Role::Leader, "nobody replaces a leader's log");
         self.log = Log::after(index, term);
         self.configs = crate::quorum::Configs::new(index, config);
         self.durable = index;
         self.commit = index;
+        // What the image holds may have given its leader a lease until a moment ago.
+        self.foreign_at = now;
         self.following.agreed = index;
         self.following.reply_due = true;
     }

@@ -7,6 +7,7 @@ use crate::config::{Bug, EngineConfig};
 use crate::event::StepDown;
 use crate::ids::{Index, Life, NodeId, Term};
 use crate::message::{self, Append, Appended, Behind, Message};
+use crate::pulse::Pulse;
 use crate::raft::{Io, Journal, Raft, Role};
 use crate::time::{Instant, Span};
 
@@ -34,8 +35,8 @@ pub(crate) struct Progress {
     commit: Index,
     commit_sent: Index,
     /// The newest round it has confirmed, and been asked.
-    round: u32,
-    round_sent: u32,
+    round: u64,
+    round_sent: u64,
     /// A probe is on its way.
     waiting: bool,
     /// When it last got further, or was last sent to again.
@@ -45,6 +46,9 @@ pub(crate) struct Progress {
     /// It has lost promises: not counted until it holds everything up to `heal`.
     damaged: bool,
     heal: Index,
+    /// It is told so once this round is confirmed: only a leader that a whole majority still followed
+    /// after the damage knows of everything that was promised before it.
+    heal_round: u64,
 }
 
 /// What a leader keeps.
@@ -63,8 +67,15 @@ pub(crate) struct Leading {
     lease_from: Option<Instant>,
     /// Until then an earlier leader may still answer reads: nothing is committed before.
     hold_until: Instant,
-    round: u32,
+    round: u64,
     transfer: Option<Transfer>,
+}
+
+/// The newest round, and the newest that a majority has confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    newest: u64,
+    confirmed: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +102,7 @@ impl Leading {
             life: Life(0),
             damaged: false,
             heal: Index(0),
+            heal_round: 0,
         };
         let others = raft.config().members().into_iter().filter(|node| *node != raft.me);
         let progress: Vec<Progress> = others.map(follower).collect();
@@ -181,7 +193,7 @@ impl Raft {
             return;
         };
         let follower = &mut leading.progress[at];
-        if !follower.hears(appended.life, appended.damaged, last) {
+        if !follower.hears(appended.life, appended.damaged, last, &mut leading.round) {
             return;
         }
         let before = (follower.matched, follower.commit, follower.round);
@@ -221,7 +233,7 @@ impl Raft {
             return;
         };
         let follower = &mut leading.progress[at];
-        if !follower.hears(behind.life, behind.damaged, last) {
+        if !follower.hears(behind.life, behind.damaged, last, &mut leading.round) {
             return;
         }
         leading.matched[at].1 = leading.progress[at].counted();
@@ -255,7 +267,7 @@ impl Raft {
     /// A leader that a majority does not hear may already have been replaced.
     pub(crate) fn check_quorum<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if self.role == Role::Leader
-            && !self.config().quorum(Bug::None, |node| node == self.me || io.pulse.alive(node))
+            && !self.config().quorum(Bug::None, |node| node == self.me || io.pulse.connected(node))
         {
             // Others may hear this node though it does not hear them: they should know.
             self.resign(StepDown::NoQuorum, io);
@@ -310,33 +322,34 @@ impl Raft {
     }
 
     /// Begins a round: once it is confirmed, this replica still led after now.
-    pub(crate) fn begin_round(&mut self) -> u32 {
+    pub(crate) fn begin_round(&mut self) -> u64 {
         let leading = self.leading.as_mut().expect("only a leader asks");
         leading.round += 1;
         leading.round
     }
 
     /// The newest round that a majority has confirmed.
-    pub(crate) fn confirmed_round(&self) -> u32 {
+    pub(crate) fn confirmed_round(&self) -> u64 {
         let Some(leading) = self.leading.as_ref() else {
             return 0;
         };
         let reached = |node: NodeId| {
             if node == self.me {
-                return Index(u64::from(leading.round));
+                return Index(leading.round);
             }
             let known = leading.progress.iter().find(|follower| follower.node == node);
-            Index(known.map_or(0, |follower| u64::from(follower.round)))
+            Index(known.map_or(0, |follower| follower.round))
         };
-        self.config().agreed(Bug::None, reached).0 as u32
+        self.config().agreed(Bug::None, reached).0
     }
 
     /// Sends what each follower lacks, at the end of a turn.
     pub(crate) fn send_appends<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        let confirmed = self.confirmed_round();
         let Some(mut leading) = self.leading.take() else {
             return;
         };
-        let round = leading.round;
+        let round = Round { newest: leading.round, confirmed };
         for follower in &mut leading.progress {
             self.send_to(follower, round, io);
         }
@@ -344,7 +357,7 @@ impl Raft {
         self.leading = Some(leading);
     }
 
-    fn send_to<J: Journal>(&self, follower: &mut Progress, round: u32, io: &mut Io<'_, J>) {
+    fn send_to<J: Journal>(&self, follower: &mut Progress, round: Round, io: &mut Io<'_, J>) {
         if self.log.term(follower.next.previous()).is_none() {
             follower.state = State::Image;
         }
@@ -365,12 +378,14 @@ impl Raft {
                     self.send_append(follower, round, false, io);
                     sent = true;
                 }
-                if !sent && (follower.commit_sent < self.commit || follower.round_sent < round) {
+                if !sent
+                    && (follower.commit_sent < self.commit || follower.round_sent < round.newest)
+                {
                     self.send_empty(follower, round, io);
                 }
             }
             State::Probe | State::Image => {
-                if follower.round_sent < round {
+                if follower.round_sent < round.newest {
                     self.send_empty(follower, round, io);
                 }
             }
@@ -382,7 +397,8 @@ impl Raft {
         sent - self.log.position(follower.matched.max(self.log.before())).min(sent)
     }
 
-    fn header(&self, follower: &mut Progress, previous: Index, round: u32) -> Append<'static> {
+    fn header(&self, follower: &mut Progress, previous: Index, round: Round) -> Append<'static> {
+        let Round { newest: round, confirmed } = round;
         let asks = round > follower.round_sent;
         follower.round_sent = round;
         follower.commit_sent = self.commit;
@@ -394,7 +410,7 @@ impl Raft {
             commit: self.commit,
             round,
             reply: asks,
-            heal: follower.heal,
+            heal: if confirmed >= follower.heal_round { follower.heal } else { Index(0) },
             entries: &[],
         }
     }
@@ -402,7 +418,7 @@ impl Raft {
     fn send_append<J: Journal>(
         &self,
         follower: &mut Progress,
-        round: u32,
+        round: Round,
         reply: bool,
         io: &mut Io<'_, J>,
     ) {
@@ -426,16 +442,15 @@ impl Raft {
     }
 
     /// News without entries, after what the follower is known to have.
-    fn send_empty<J: Journal>(&self, follower: &mut Progress, round: u32, io: &mut Io<'_, J>) {
-        let previous = if follower.state == State::Pipeline {
-            follower.next.previous()
-        } else {
-            follower.matched
+    fn send_empty<J: Journal>(&self, follower: &mut Progress, round: Round, io: &mut Io<'_, J>) {
+        let previous = match follower.state {
+            State::Pipeline => follower.next.previous(),
+            State::Probe | State::Image => follower.matched,
         };
+        // What stands before the first entry is the same everywhere.
+        let held = self.log.term(previous).is_some();
+        let previous = if held { previous } else { Index(0) };
         let append = self.header(follower, previous, round);
-        if self.log.term(previous).is_none() && previous > Index(0) {
-            return;
-        }
         message::send(io.sends, follower.node.0, &Message::Append(append));
     }
 
@@ -475,9 +490,11 @@ impl Raft {
     }
 
     /// A follower that the log held cannot help any more.
-    pub(crate) fn wants_image(&self) -> Option<NodeId> {
+    pub(crate) fn wants_image(&self, pulse: &Pulse) -> Option<NodeId> {
         let leading = self.leading.as_ref()?;
-        leading.progress.iter().find(|follower| follower.state == State::Image).map(|f| f.node)
+        let waits =
+            |follower: &&Progress| follower.state == State::Image && pulse.alive(follower.node);
+        leading.progress.iter().find(waits).map(|follower| follower.node)
     }
 
     /// Hands leadership to the most advanced follower that is fit; whether there is one.
@@ -514,8 +531,8 @@ impl Raft {
         let target = leading.progress.iter().find(|follower| follower.node == transfer.to);
         if target.is_some_and(|follower| follower.counted() == self.log.last()) {
             leading.transfer = Some(Transfer { ordered: true, ..transfer });
-            let (group, term) = (self.group, self.term);
-            message::send(io.sends, transfer.to.0, &Message::TakeOver { group, term });
+            let (group, term, last) = (self.group, self.term, self.log.last());
+            message::send(io.sends, transfer.to.0, &Message::TakeOver { group, term, last });
         }
     }
 
@@ -547,7 +564,7 @@ impl Progress {
     }
 
     /// Takes note of who speaks; false if it is a run of the process that is over.
-    fn hears(&mut self, life: Life, damaged: bool, last: Index) -> bool {
+    fn hears(&mut self, life: Life, damaged: bool, last: Index, round: &mut u64) -> bool {
         if life < self.life {
             return false;
         }
@@ -557,6 +574,8 @@ impl Progress {
             // What it had acknowledged, it may have lost. All of it is in this log, up to here.
             self.damaged = true;
             self.heal = last;
+            *round += 1;
+            self.heal_round = *round;
             self.matched = Index(0);
             self.state = State::Probe;
             self.waiting = false;

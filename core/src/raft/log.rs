@@ -134,6 +134,14 @@ impl Log {
         }
     }
 
+    /// Lets go of the oldest entries, up to and including `index` at most, until those held take no more than
+    /// `bytes`.
+    pub(crate) fn shrink(&mut self, bytes: u64, index: Index) {
+        while self.bytes() > bytes && self.before < index {
+            self.release(self.before.next());
+        }
+    }
+
     fn retire_back(&mut self) {
         if let Some(chunk) = self.chunks.pop_back() {
             self.retire(chunk);

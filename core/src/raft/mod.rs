@@ -222,8 +222,8 @@ impl Raft {
         }
         match self.role {
             Role::Candidate => self.ask_for_votes(io),
-            Role::Follower => self.grant_vote_due(io),
-            Role::PreCandidate | Role::Leader => {}
+            Role::Follower | Role::PreCandidate => self.grant_vote_due(io),
+            Role::Leader => {}
         }
     }
 

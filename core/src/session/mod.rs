@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use crate::command::Merge;
 use crate::command::connection::Connection;
+use crate::event::Event;
 use crate::ids::ClientId;
 use crate::message::Ticket;
-use crate::outputs::Lanes;
+use crate::outputs::{Lanes, Outputs};
 use crate::resp::Proto;
 use crate::session::gather::Gather;
 
@@ -158,6 +159,15 @@ impl Sessions {
         }
     }
 
+    /// The answer to a write cannot be known any more: its client, if it is still there, is hung up on.
+    pub(crate) fn lose(&mut self, ticket: Ticket, out: &mut Outputs) {
+        let client = self.client(ticket.client);
+        if client.is_some_and(|client| client.generation == ticket.generation) {
+            out.events.push(Event::AnswerLost { client: ticket.client });
+            out.closes.push(ticket.client);
+        }
+    }
+
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         let client = self.client_mut(ticket.client)?;
         if client.generation != ticket.generation {
@@ -172,10 +182,6 @@ impl Client {
     /// Commands taken and not answered in full.
     pub(crate) fn pending(&self) -> usize {
         self.slots.len()
-    }
-
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation
     }
 
     /// Answers slot `at`: into the lane if it is its turn, into the stash otherwise.
