@@ -1,7 +1,7 @@
 //! A follower: takes entries, acknowledges what is on its disk.
 
 use crate::bytes::{Malformed, Reader};
-use crate::config::Bug;
+use crate::config::{Bug, EngineConfig};
 use crate::event::{Event, StepDown};
 use crate::ids::{Index, NodeId, Term};
 use crate::message::{self, Append, Appended, Behind, Message, take_entry};
@@ -19,13 +19,22 @@ pub(crate) struct Following {
     /// Damaged: up to where the log must reach to have made up for what was lost.
     heal: Index,
     repair_asked: bool,
+    /// Damaged: when the leader was last told.
+    told_at: Instant,
 }
 
 impl Following {
+    /// The leader should know.
+    pub(super) fn say_damaged(&mut self, now: Instant) {
+        self.told_at = now;
+        self.reply_due = true;
+    }
+
     /// Another term, another leader: nothing is known.
     pub(crate) fn restart(&mut self) {
         let repair_asked = self.repair_asked;
-        *self = Self { repair_asked, ..Self::default() };
+        let told_at = self.told_at;
+        *self = Self { repair_asked, told_at, ..Self::default() };
     }
 }
 
@@ -144,6 +153,12 @@ impl Raft {
             damaged: self.damaged,
         };
         message::send(io.sends, to.0, &Message::Behind(behind));
+    }
+
+    /// When a damaged replica has to say so again: its leader may be idle, and may not know.
+    pub(super) fn damage_due(&self, config: &EngineConfig) -> Option<Instant> {
+        let due = self.following.told_at.plus(config.timing.resend_every);
+        (self.damaged && self.leader.is_some()).then_some(due)
     }
 
     /// Answers the leader, at the end of a turn: what it has sent, as far as it is on this disk.

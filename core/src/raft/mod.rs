@@ -259,16 +259,17 @@ impl Raft {
     /// When something has to happen here even if nothing arrives.
     pub(crate) fn deadline(&self, now: Instant, config: &EngineConfig) -> Option<Instant> {
         let lead = self.leading.as_ref().and_then(|leading| leading.deadline(self, now, config));
-        match (self.campaign_at, lead) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let damage = self.damage_due(config);
+        [self.campaign_at, lead, damage].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(crate) fn tick<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if self.campaign_at.is_some_and(|at| at <= io.now) {
             self.campaign(io);
+        }
+        if self.damage_due(io.config).is_some_and(|at| at <= io.now) {
+            self.following.say_damaged(io.now);
         }
         self.resend(io);
     }

@@ -203,13 +203,13 @@ impl World {
 
     /// A leader that is part of the healed core.
     fn core_leader(&self, group: GroupId) -> Option<usize> {
-        self.leader(group).filter(|&leader| !self.nodes[leader].abandoned).or_else(|| {
-            let lane = self.lane_of(group);
-            self.core().find(|&node| {
-                let view = self.nodes[node].lanes[lane].engine.as_ref();
-                let view = view.and_then(|engine| engine.view(group));
-                view.is_some_and(|view| view.role == driftless_core::Role::Leader)
-            })
-        })
+        let lane = self.lane_of(group);
+        let leads = |&node: &usize| {
+            let view = self.nodes[node].lanes[lane].engine.as_ref();
+            let view = view.and_then(|engine| engine.view(group));
+            view.is_some_and(|view| view.role == driftless_core::Role::Leader)
+        };
+        // A leader outside of the core is as good, as long as the core follows it.
+        self.core().find(leads).or_else(|| self.leader(group))
     }
 }
