@@ -29,8 +29,8 @@ pub struct WalRecovery {
     images: Vec<(GroupId, ImageName)>,
     /// Segments whose end is not known yet, oldest first.
     unsettled: Vec<Scanned>,
-    /// Segments that count, oldest first.
-    settled: Vec<u64>,
+    /// Segments that count and where each ends, oldest first.
+    settled: Vec<(u64, u64)>,
     found_holes: Vec<Hole>,
     groups: BTreeMap<GroupId, Replayed>,
     /// From the last header, and the records after it.
@@ -161,7 +161,7 @@ impl WalRecovery {
         }
         let oldest = self.known.oldest;
         for &(segment, size) in &self.segments {
-            if segment >= oldest && self.settled.contains(&segment) {
+            if segment >= oldest && self.settled.iter().any(|settled| settled.0 == segment) {
                 wal.segments.push_back((segment, size));
                 wal.bytes += size;
             } else {
@@ -208,7 +208,7 @@ impl WalRecovery {
     fn settle_before(&mut self, previous: Tail) {
         let mut met = previous.segment == 0 || self.fed == 1;
         // A torn segment in between may have said the same before.
-        met |= self.settled.contains(&previous.segment);
+        met |= self.settled.iter().any(|settled| settled.0 == previous.segment);
         for scanned in core::mem::take(&mut self.unsettled) {
             if scanned.number > previous.segment {
                 // It was not known to hold anything when the next one was begun.
@@ -259,7 +259,7 @@ impl WalRecovery {
     /// Takes in what a segment says before `end`.
     fn settle(&mut self, scanned: Scanned, end: u64) {
         self.tail = scanned.tail(end);
-        self.settled.push(scanned.number);
+        self.settled.push((scanned.number, end));
         let always_torn = Bug::DamageIsTorn.active(self.bug);
         if !always_torn {
             self.found_holes.extend(scanned.holes(end));
@@ -343,6 +343,13 @@ impl WalRecovery {
             let file = FileId::Segment(hole.segment);
             self.events.push(Event::Damaged { file, offset: hole.from });
         }
+        // Without the next header a hole at the end of a segment is taken for a torn tail. Nothing behind it
+        // was looked at, so it stays known: the header may be readable again the next time.
+        let unseen = |hole: &&Hole| {
+            let within = |&(segment, end): &(u64, u64)| segment == hole.segment && end <= hole.from;
+            hole.segment >= oldest && self.settled.iter().any(within)
+        };
+        self.found_holes.extend(known.iter().filter(unseen));
         // Images are there only behind a log that names them.
         let no_log = self.settled.is_empty() && !self.snapshots.is_empty();
         if no_log && let Some(&(group, index)) = self.snapshots.first() {

@@ -123,6 +123,11 @@ impl Disk {
         self.unreadable.insert(file);
     }
 
+    /// Makes it readable again.
+    pub(super) fn mend_file(&mut self, file: FileId) {
+        self.unreadable.remove(&file);
+    }
+
     /// Takes a file away.
     pub(super) fn lose_file(&mut self, file: FileId) {
         self.files.remove(&file);
