@@ -46,9 +46,21 @@ pub(super) struct Hole {
 }
 
 impl Hole {
-    /// Whether all of `other` lies within.
-    pub(super) fn covers(&self, other: &Self) -> bool {
-        self.segment == other.segment && self.from <= other.from && other.to <= self.to
+    /// Whether all of it lies within `known`, though perhaps in none of them alone.
+    pub(super) fn is_within(&self, known: &[Self]) -> bool {
+        let mut at = self.from;
+        while at < self.to {
+            let Some(hole) = known.iter().find(|hole| hole.holds(self.segment, at)) else {
+                return false;
+            };
+            at = hole.to;
+        }
+        true
+    }
+
+    /// Whether it has this byte.
+    pub(super) fn holds(&self, segment: u64, offset: u64) -> bool {
+        self.segment == segment && self.from <= offset && offset < self.to
     }
 }
 

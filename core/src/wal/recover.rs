@@ -23,14 +23,18 @@ pub struct WalRecovery {
     /// Segments on disk and their sizes, oldest first.
     segments: Vec<(u64, u64)>,
     snapshots: BTreeSet<(GroupId, Index)>,
-    /// How many segments have been fed.
+    /// How many segments, counted from the oldest, have not been asked for the last header yet.
+    ahead: usize,
+    /// What the last header says cannot be read.
+    lost: Vec<Hole>,
+    /// How many segments have been fed since.
     fed: usize,
     /// Images to read, last first. Filled when all segments have been fed.
     images: Vec<(GroupId, ImageName)>,
     /// Segments whose end is not known yet, oldest first.
     unsettled: Vec<Scanned>,
-    /// Segments that count and where each ends, oldest first.
-    settled: Vec<(u64, u64)>,
+    /// Segments that count, oldest first.
+    settled: Vec<u64>,
     found_holes: Vec<Hole>,
     groups: BTreeMap<GroupId, Replayed>,
     /// From the last header, and the records after it.
@@ -90,6 +94,8 @@ impl WalRecovery {
             identity,
             segment_bytes,
             bug,
+            ahead: segments.len(),
+            lost: Vec::new(),
             segments,
             snapshots,
             fed: 0,
@@ -104,8 +110,12 @@ impl WalRecovery {
         }
     }
 
-    /// The next file to feed, if any.
+    /// The next file to feed, if any. The newest segments are wanted twice: first for what the last header says of
+    /// all that is older.
     pub fn wants(&self) -> Option<FileId> {
+        if let Some(newest) = self.ahead.checked_sub(1) {
+            return Some(FileId::Segment(self.segments[newest].0));
+        }
         if let Some(&(number, _)) = self.segments.get(self.fed) {
             return Some(FileId::Segment(number));
         }
@@ -115,6 +125,9 @@ impl WalRecovery {
 
     /// The whole content of the file asked for; `None` if it cannot be read.
     pub fn feed(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
+        if let Some(newest) = self.ahead.checked_sub(1) {
+            return self.look_ahead(newest, bytes);
+        }
         if self.fed < self.segments.len() {
             self.feed_segment(bytes)?;
             if self.fed == self.segments.len() {
@@ -161,7 +174,7 @@ impl WalRecovery {
         }
         let oldest = self.known.oldest;
         for &(segment, size) in &self.segments {
-            if segment >= oldest && self.settled.iter().any(|settled| settled.0 == segment) {
+            if segment >= oldest && self.settled.contains(&segment) {
                 wal.segments.push_back((segment, size));
                 wal.bytes += size;
             } else {
@@ -170,7 +183,7 @@ impl WalRecovery {
         }
         // Not at once: what is said here is not durable, and what it was before may need them.
         wal.leftovers = leftovers;
-        wal.holes = self.found_holes;
+        wal.holes = self.known.holes;
         wal.oldest = oldest;
         let last = wal.segments.back().map(|last| last.0);
         if last == Some(self.tail.segment) && self.tail.end > 0 {
@@ -185,19 +198,39 @@ impl WalRecovery {
         (recovered, wal)
     }
 
-    fn feed_segment(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
-        let (number, size) = self.segments[self.fed];
-        self.fed += 1;
+    /// Looks for the last header that counts.
+    fn look_ahead(&mut self, newest: usize, bytes: Option<&[u8]>) -> Result<(), WalError> {
+        let scanned = self.scan(newest, bytes)?;
+        self.ahead = newest;
+        if scanned.may_count()
+            && let Some(header) = scanned.header
+        {
+            self.lost = header.holes;
+            self.ahead = 0;
+        }
+        Ok(())
+    }
+
+    fn scan(&self, at: usize, bytes: Option<&[u8]>) -> Result<Scanned, WalError> {
+        let (number, size) = self.segments[at];
         let bound = !Bug::ChecksumNotChained.active(self.bug);
         let scanned = match bytes {
-            Some(bytes) => Scanned::new(number, bytes, bound)?,
-            None if size == 0 => Scanned::new(number, &[], bound)?,
+            Some(bytes) => Scanned::new(number, bytes, &self.lost, bound)?,
+            None if size == 0 => Scanned::new(number, &[], &self.lost, bound)?,
             None => Scanned::unreadable(number),
         };
-        if let Some(header) = &scanned.header {
-            if header.identity != self.identity {
-                return Err(WalError::Foreign(header.identity));
+        match &scanned.header {
+            Some(header) if header.identity != self.identity => {
+                Err(WalError::Foreign(header.identity))
             }
+            Some(_) | None => Ok(scanned),
+        }
+    }
+
+    fn feed_segment(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
+        let scanned = self.scan(self.fed, bytes)?;
+        self.fed += 1;
+        if let Some(header) = &scanned.header {
             self.settle_before(header.previous);
         }
         self.unsettled.push(scanned);
@@ -208,7 +241,7 @@ impl WalRecovery {
     fn settle_before(&mut self, previous: Tail) {
         let mut met = previous.segment == 0 || self.fed == 1;
         // A torn segment in between may have said the same before.
-        met |= self.settled.iter().any(|settled| settled.0 == previous.segment);
+        met |= self.settled.contains(&previous.segment);
         for scanned in core::mem::take(&mut self.unsettled) {
             if scanned.number > previous.segment {
                 // It was not known to hold anything when the next one was begun.
@@ -259,7 +292,7 @@ impl WalRecovery {
     /// Takes in what a segment says before `end`.
     fn settle(&mut self, scanned: Scanned, end: u64) {
         self.tail = scanned.tail(end);
-        self.settled.push((scanned.number, end));
+        self.settled.push(scanned.number);
         let always_torn = Bug::DamageIsTorn.active(self.bug);
         if !always_torn {
             self.found_holes.extend(scanned.holes(end));
@@ -328,28 +361,26 @@ impl WalRecovery {
         }
     }
 
-    /// Whether there are holes that were not known before; forgets those that do not matter any more.
+    /// Whether there are holes that were not known before; they are from now on, until they do not matter any more.
     fn judge_holes(&mut self) -> bool {
         let oldest = self.known.oldest;
         let there = |number| self.segments.iter().any(|segment| segment.0 == number);
         if oldest > 0 && !there(oldest) {
             self.found_holes.push(Hole { segment: oldest, from: 0, to: u64::MAX });
         }
-        self.found_holes.retain(|hole| hole.segment >= oldest);
-        let known = &self.known.holes;
-        let is_new = |hole: &&Hole| !known.iter().any(|known| known.covers(hole));
+        // Not every life finds all that is known: the header that tells of a hole may lie in another one.
+        let known = &mut self.known.holes;
+        known.extend(
+            self.lost.iter().filter(|hole| !hole.is_within(known)).copied().collect::<Vec<_>>(),
+        );
+        known.retain(|hole| hole.segment >= oldest);
+        let is_new = |hole: &&Hole| hole.segment >= oldest && !hole.is_within(known);
         let fresh: Vec<Hole> = self.found_holes.iter().filter(is_new).copied().collect();
+        known.extend_from_slice(&fresh);
         for hole in &fresh {
             let file = FileId::Segment(hole.segment);
             self.events.push(Event::Damaged { file, offset: hole.from });
         }
-        // Without the next header a hole at the end of a segment is taken for a torn tail. Nothing behind it
-        // was looked at, so it stays known: the header may be readable again the next time.
-        let unseen = |hole: &&Hole| {
-            let within = |&(segment, end): &(u64, u64)| segment == hole.segment && end <= hole.from;
-            hole.segment >= oldest && self.settled.iter().any(within)
-        };
-        self.found_holes.extend(known.iter().filter(unseen));
         // Images are there only behind a log that names them.
         let no_log = self.settled.is_empty() && !self.snapshots.is_empty();
         if no_log && let Some(&(group, index)) = self.snapshots.first() {

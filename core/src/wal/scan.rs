@@ -44,12 +44,29 @@ pub(super) enum Said {
 }
 
 impl Scanned {
-    /// Reads all of `file`. `bound`: checksums bind records to their place and to each other.
-    pub(super) fn new(number: u64, file: &[u8], bound: bool) -> Result<Self, WalError> {
+    /// Reads all of `file`, but not `known`: what an earlier life could not read it went on without, and what came
+    /// after makes sense only without it, even if it can be read now. `bound`: checksums bind records to their place
+    /// and to each other.
+    pub(super) fn new(
+        number: u64,
+        file: &[u8],
+        known: &[Hole],
+        bound: bool,
+    ) -> Result<Self, WalError> {
         let length = file.len() as u64;
+        let known_at = |at| known.iter().find(|hole| hole.holds(number, at));
+        if known_at(0).is_some_and(|hole| hole.to == u64::MAX) {
+            return Ok(Self::unreadable(number));
+        }
         let mut scanned = Self { number, items: Vec::new(), header: None, synced: 0, length };
         let (mut at, mut chain, mut holes) = (0, None, 0);
         while at < length {
+            if let Some(hole) = known_at(at) {
+                let to = hole.to.min(length);
+                scanned.items.push(Item::Hole { from: at, to });
+                (at, chain) = (to.next_multiple_of(ALIGN as u64), None);
+                continue;
+            }
             let found = read(file, number, at, bound)?;
             let fits =
                 |framed: &Framed<'_>| !bound || chain.is_none_or(|chain| framed.chain == chain);

@@ -123,9 +123,16 @@ impl Disk {
         self.unreadable.insert(file);
     }
 
-    /// Makes it readable again.
-    pub(super) fn mend_file(&mut self, file: FileId) {
-        self.unreadable.remove(&file);
+    /// Makes all files readable again.
+    pub(super) fn mend(&mut self) {
+        self.unreadable.clear();
+    }
+
+    /// Loses the end of a file.
+    pub(super) fn shorten(&mut self, file: FileId, length: u64) {
+        let file = self.files.get_mut(&file).expect("it exists");
+        file.seen.truncate(length as usize);
+        file.sure.truncate(length as usize);
     }
 
     /// Takes a file away.

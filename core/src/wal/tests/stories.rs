@@ -282,6 +282,95 @@ fn a_lost_or_unreadable_segment_is_damage() {
     }
 }
 
+/// Makes up for damage, lets everything become durable, and starts again.
+fn repair_and_restart(bench: &mut Bench) {
+    bench.wal.repaired(GroupId(1));
+    bench.settle();
+    bench.disk.lose_unsynced();
+    bench.restart();
+    bench.settle();
+}
+
+#[test]
+fn known_damage_is_not_new_when_what_told_of_it_was_unreadable_meanwhile() {
+    let (mut bench, starts) = three_turns();
+    bench.restart();
+    bench.settle();
+    // Only the header of segment 2 says how long segment 1 was.
+    bench.disk.shorten(FileId::Segment(1), starts[1] + 100);
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    repair_and_restart(&mut bench);
+    assert!(!bench.is_damaged(1));
+    bench.disk.break_file(FileId::Segment(2));
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    repair_and_restart(&mut bench);
+    assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
+    bench.disk.mend();
+    for _ in 0..2 {
+        repair_and_restart(&mut bench);
+        assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
+        assert_eq!(bench.recovered.events, []);
+    }
+    // The last header may go as well: the one before knows the same.
+    let newest = bench.wal.number;
+    bench.disk.break_file(FileId::Segment(newest - 1));
+    bench.restart();
+    let lost = Event::Damaged { file: FileId::Segment(newest - 1), offset: 0 };
+    assert!(bench.recovered.events.contains(&lost));
+    let is_old =
+        |event: &Event| matches!(event, Event::Damaged { file, .. } if *file < FileId::Segment(3));
+    assert!(!bench.recovered.events.iter().any(is_old), "{:?}", bench.recovered.events);
+}
+
+#[test]
+fn what_was_unreadable_stays_out_of_the_log_that_went_on_without_it() {
+    let mut bench = bench();
+    for index in 1..=3 {
+        bench.entry(1, 1, index, b"first life");
+    }
+    bench.settle();
+    bench.restart();
+    bench.entry(1, 2, 3, b"second life");
+    bench.entry(1, 2, 4, b"second life");
+    bench.settle();
+    // The next header knows where it ends.
+    bench.restart();
+    bench.settle();
+    bench.disk.break_file(FileId::Segment(2));
+    bench.restart();
+    assert_eq!(bench.indexes(1), [1, 2, 3]);
+    bench.entry(1, 3, 4, b"fourth life");
+    repair_and_restart(&mut bench);
+    bench.disk.mend();
+    bench.restart();
+    let entries = &bench.recovered.groups[&GroupId(1)].entries;
+    assert_eq!(entries.iter().map(|entry| entry.0.0).collect::<Vec<_>>(), [1, 1, 1, 3]);
+    assert!(!bench.is_damaged(1));
+}
+
+#[test]
+fn a_damaged_segment_that_comes_back_after_its_removal_is_not_judged() {
+    let (mut bench, starts) = three_turns();
+    bench.disk.rot(FileId::Segment(1), starts[1] + 100, b"rot");
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    let damaged = bench.disk.read(FileId::Segment(1)).expect("it is readable").to_vec();
+    bench.image(1, 10, 1, b"ten", true);
+    repair_and_restart(&mut bench);
+    repair_and_restart(&mut bench);
+    for _ in 0..3 {
+        let listed = bench.disk.listing().iter().any(|file| file.0 == FileId::Segment(1));
+        assert!(!listed, "it was removed, and is again");
+        bench.disk.plant(FileId::Segment(1), damaged.clone());
+        bench.restart();
+        assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
+        assert_eq!(bench.recovered.events, []);
+        bench.settle();
+    }
+}
+
 #[test]
 fn damage_that_was_made_up_for_is_not_found_anew_when_a_header_can_be_read_again() {
     let (mut bench, _) = three_turns();
@@ -304,7 +393,7 @@ fn damage_that_was_made_up_for_is_not_found_anew_when_a_header_can_be_read_again
         bench.wal.repaired(GroupId(1));
         bench.settle();
     }
-    bench.disk.mend_file(second);
+    bench.disk.mend();
     bench.restart();
     assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
     // What was not known before still is.

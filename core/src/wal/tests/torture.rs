@@ -2,13 +2,15 @@
 
 #[cfg(feature = "planted")]
 use super::std::panic::catch_unwind;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::model::Model;
 use super::{Bench, Disk};
 use crate::config::Bug;
 use crate::event::Event;
-use crate::ids::GroupId;
+use crate::ids::{GroupId, NodeId, Term};
 use crate::outputs::FileId;
 use crate::rng::{Chance, Seed};
 use crate::wal::Durable;
@@ -156,6 +158,69 @@ fn rots(seed: u64, bug: Bug) {
     }
 }
 
+/// Damage again and again, repaired in between: of what is known nothing is told again, and what a life has found is
+/// what the next one finds, even if more is readable by then.
+fn rots_again(seed: u64) {
+    let mut world = World::new(seed, Bug::None);
+    for _ in 0..world.chance.between(1, 3) {
+        world.work();
+        world.crash();
+        world.check();
+    }
+    let World { bench, chance, .. } = &mut world;
+    bench.settle();
+    for _ in 0..4 {
+        harm(bench, chance);
+        bench.restart();
+        let events = bench.recovered.events.clone();
+        let found = contents(bench);
+        for group in 1..=GROUPS {
+            bench.wal.repaired(GroupId(group));
+        }
+        bench.settle();
+        for _ in 0..2 {
+            if chance.chance(1, 2) {
+                bench.disk.mend();
+            }
+            bench.disk.cut_power(chance);
+            bench.restart();
+            let (now, again) = (contents(bench), &bench.recovered.events);
+            let damaged = (1..=GROUPS).any(|group| bench.is_damaged(group));
+            assert!(!damaged, "seed {seed}: {events:?}, {again:?}");
+            assert_eq!(found, now, "seed {seed}: {events:?}, {again:?}");
+            bench.settle();
+        }
+    }
+}
+
+/// Damages an image, or a segment that is complete, if there is one.
+fn harm(bench: &mut Bench, chance: &mut Chance) {
+    let current = bench.wal.number;
+    // Images come before segments.
+    let is_old = |(file, size): &(FileId, u64)| *size > 0 && *file < FileId::Segment(current);
+    let victims: Vec<_> = bench.disk.listing().into_iter().filter(is_old).collect();
+    if victims.is_empty() {
+        return;
+    }
+    let (file, size) = victims[chance.up_to(victims.len() as u64 - 1) as usize];
+    let at = chance.up_to(size - 1);
+    match chance.up_to(3) {
+        0 => bench.disk.break_file(file),
+        1 => bench.disk.shorten(file, at),
+        2 => bench.disk.lose_file(file),
+        _ => bench.disk.rot(file, at, &[!0; 100][..(size - at).min(100) as usize]),
+    }
+}
+
+/// Ballots, images and entries of all groups.
+fn contents(bench: &Bench) -> Vec<String> {
+    let groups = (1..=GROUPS).map(|group| match bench.recovered.groups.get(&GroupId(group)) {
+        Some(said) => format!("{:?} {:?} {:?}", said.ballot, said.image, said.entries),
+        None => format!("{:?} None []", (Term(0), None::<NodeId>)),
+    });
+    groups.collect()
+}
+
 /// A synced record is overwritten with another one of the same length: a misdirected write.
 fn misdirects(seed: u64, bug: Bug) {
     let mut bench = Bench::start(Disk::default(), 1 << 20, bug);
@@ -197,6 +262,13 @@ fn what_was_promised_survives_any_crash() {
 fn a_lost_sector_is_told_and_takes_no_ballot() {
     for seed in 0..SEEDS {
         rots(seed, Bug::None);
+    }
+}
+
+#[test]
+fn damage_is_told_once_however_often_it_comes() {
+    for seed in 0..SEEDS {
+        rots_again(seed);
     }
 }
 
