@@ -47,9 +47,12 @@ fn one(bytes: &[u8]) -> Result<(Reply, usize), String> {
     }
 }
 
-/// Errors that promise that nothing was written, and errors of the command itself.
+/// Errors that promise that nothing was written, one that promises nothing, and errors of the command itself.
 fn error(line: &[u8]) -> Reply {
     const REFUSALS: [&[u8]; 5] = [b"TRYAGAIN", b"CLUSTERDOWN", b"CROSSSLOT", b"LOADING", b"MOVED"];
+    if line.starts_with(b"UNKNOWN") {
+        return Reply::Unknown;
+    }
     let refused = REFUSALS.iter().any(|word| line.starts_with(word));
     if refused { Reply::Refused } else { Reply::Error }
 }

@@ -372,6 +372,38 @@ fn a_damaged_segment_that_comes_back_after_its_removal_is_not_judged() {
 }
 
 #[test]
+fn damage_that_was_made_up_for_is_not_found_anew_when_a_header_can_be_read_again() {
+    let (mut bench, _) = three_turns();
+    let start = bench.wal.written;
+    // Written, but the process ends before it hears of the sync.
+    bench.entry(1, 1, 4, &[4; 600]);
+    bench.flush();
+    bench.disk.crash();
+    bench.restart();
+    bench.settle();
+    // Only the second header knows that the hole in the first segment was no torn tail.
+    let (first, second) = (FileId::Segment(1), FileId::Segment(2));
+    bench.disk.rot(first, start + 100, b"rot");
+    for unreadable in [false, true] {
+        if unreadable {
+            bench.disk.break_file(second);
+        }
+        bench.restart();
+        assert!(bench.is_damaged(1), "unreadable: {unreadable}");
+        bench.wal.repaired(GroupId(1));
+        bench.settle();
+    }
+    bench.disk.mend();
+    bench.restart();
+    assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
+    // What was not known before still is.
+    bench.settle();
+    bench.disk.rot(first, 200, b"rot");
+    bench.restart();
+    assert!(bench.is_damaged(1));
+}
+
+#[test]
 fn images_without_a_log_are_damage() {
     let mut bench = bench();
     bench.image(1, 10, 1, b"ten", true);
