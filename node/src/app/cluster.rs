@@ -57,11 +57,15 @@ pub(crate) fn start(wanted: &Start) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut children = Vec::new();
     for node in 1..=wanted.nodes {
-        if cluster.nodes[node as usize - 1].is_running() {
-            println!("node {node} runs already");
-            continue;
-        }
-        match cluster.start(node, dir, START) {
+        let started = match cluster.nodes[node as usize - 1].answers(START) {
+            Ok(true) => {
+                println!("node {node} runs already");
+                continue;
+            }
+            Ok(false) => cluster.start(node, dir, START),
+            Err(error) => Err(error),
+        };
+        match started {
             Ok(child) => children.push((node, child)),
             Err(error) => {
                 stop_all(&cluster, &children);

@@ -10,10 +10,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
+use super::resp::Connection;
 
 const FILE: &str = "cluster.toml";
 /// Between two looks at whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a node that runs may take to say something.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// A cluster on this machine, as its file describes it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -147,6 +150,26 @@ impl LocalNode {
     pub(crate) fn is_running(&self) -> bool {
         let Ok(lock) = File::open(self.data_dir.join("lock")) else { return false };
         matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Whether it runs and answers. A process that was killed a moment ago may still hold its files, and one that
+    /// recovers does not answer yet, so this waits for an answer, or for the files to be let go of.
+    pub(crate) fn answers(&self, patience: Duration) -> Result<bool, Failure> {
+        let until = Instant::now() + patience;
+        while self.is_running() {
+            // Whatever it says: a node that wants a password runs, too.
+            let said = Connection::open("127.0.0.1", self.port, ANSWER)
+                .and_then(|mut connection| connection.call(&["PING"]));
+            if said.is_ok() {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                let (node, pid) = (self.node, self.pid);
+                return Err(format!("node {node} (process {pid}) runs but does not answer").into());
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(false)
     }
 
     /// Asks its process to end. Nothing happens to a process that does not hold its files.
