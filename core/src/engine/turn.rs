@@ -239,6 +239,8 @@ impl<'t> Turn<'t> {
     pub fn finish(mut self) {
         if self.engine.failed {
             self.engine.touched.clear();
+            let left = self.engine.partitions.iter_mut().flatten();
+            left.for_each(|partition| partition.listed = false);
             return;
         }
         self.check_disk();
