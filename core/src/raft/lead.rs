@@ -244,6 +244,12 @@ impl Raft {
             State::Pipeline => behind.refused > follower.matched,
             State::Image => false,
         };
+        if current && behind.refused <= follower.matched {
+            // It had acknowledged this very entry: its disk has lost it without a sign.
+            follower.matched = Index(0);
+            leading.matched[at].1 = Index(0);
+        }
+        let follower = &mut leading.progress[at];
         if current {
             follower.state = State::Probe;
             follower.next = behind.last.next().min(follower.next).max(follower.matched.next());
