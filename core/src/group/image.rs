@@ -65,6 +65,8 @@ pub(crate) struct Images {
     newest: Index,
     /// How many images were begun for followers.
     runs: u32,
+    /// The follower that one was begun for last.
+    last_to: Option<NodeId>,
 }
 
 /// An image on its way out.
@@ -86,6 +88,8 @@ struct Making {
     window: VecDeque<Vec<u8>>,
     acked: u32,
     moved_at: Instant,
+    /// When the follower last took a chunk.
+    taken_at: Instant,
 }
 
 /// An image on its way in.
@@ -172,7 +176,7 @@ impl Group {
         let applied_term = self.raft.log.term(self.applied);
         let Some(term) = applied_term.filter(|_| self.applied > Index(0)) else { return };
         let repair = self.image.repair.take().filter(|_| self.raft.leads());
-        let behind = self.raft.wants_image(room.pulse);
+        let behind = self.raft.wants_image(self.image.last_to, room.pulse);
         let (to, force) = match (repair, behind) {
             (Some(node), _) => (Some(node), true),
             (None, Some(node)) => (Some(node), false),
@@ -195,6 +199,7 @@ impl Group {
             }
         }
         self.image.runs = self.image.runs.wrapping_add(1);
+        self.image.last_to = to.or(self.image.last_to);
         self.image.making = Some(Making {
             to,
             reign,
@@ -207,6 +212,7 @@ impl Group {
             window: VecDeque::new(),
             acked: 0,
             moved_at: room.now.mono,
+            taken_at: room.now.mono,
         });
         // The header is of this very moment, as the store's image is.
         let mut making = self.image.making.take().expect("it was just begun");
@@ -295,7 +301,8 @@ impl Group {
         let unheard = making.done
             && making.window.is_empty()
             && making.moved_at.plus(patience) <= room.now.mono;
-        if reign_over || caught_up || silent || taken || unheard {
+        let stuck = making.taken_at.plus(Span(patience.0 * 4)) <= room.now.mono;
+        if reign_over || caught_up || silent || taken || unheard || stuck {
             self.store.abort_image();
             self.image.making = None;
             if !reign_over && !taken && !caught_up {
@@ -319,7 +326,7 @@ impl Group {
         }
         while making.acked < taken.wanted && making.window.pop_front().is_some() {
             making.acked += 1;
-            making.moved_at = room.now.mono;
+            (making.moved_at, making.taken_at) = (room.now.mono, room.now.mono);
         }
     }
 

@@ -496,11 +496,13 @@ impl Raft {
     }
 
     /// A follower that the log held cannot help any more.
-    pub(crate) fn wants_image(&self, pulse: &Pulse) -> Option<NodeId> {
+    /// If there are several, they take turns: the first one behind `last` in the order of nodes.
+    pub(crate) fn wants_image(&self, last: Option<NodeId>, pulse: &Pulse) -> Option<NodeId> {
         let leading = self.leading.as_ref()?;
         let waits =
-            |follower: &&Progress| follower.state == State::Image && pulse.alive(follower.node);
-        leading.progress.iter().find(waits).map(|follower| follower.node)
+            |follower: &&Progress| follower.state == State::Image && pulse.connected(follower.node);
+        let waiting = leading.progress.iter().filter(waits).map(|follower| follower.node);
+        waiting.min_by_key(|node| (Some(*node) <= last, *node))
     }
 
     /// Hands leadership to the most advanced follower that is fit; whether there is one.
