@@ -198,3 +198,31 @@ impl LocalNode {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A node whose files this test holds or not, and where nothing listens.
+    fn silent_node(name: &str) -> LocalNode {
+        let name = format!("driftless-local-{}-{name}", std::process::id());
+        let data_dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&data_dir).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        LocalNode { node: 1, pid: 1, port: free, gossip_port: 0, data_dir }
+    }
+
+    #[test]
+    fn a_node_that_holds_its_files_but_is_silent_is_not_taken_for_one_that_runs() {
+        let node = silent_node("dying");
+        let lock = File::create(node.data_dir.join("lock")).unwrap();
+        lock.lock().unwrap();
+        let error = node.answers(Duration::ZERO).unwrap_err();
+        assert!(error.to_string().contains("does not answer"), "{error}");
+        drop(lock);
+        assert!(!node.answers(Duration::ZERO).unwrap(), "it has let go of its files");
+        fs::remove_dir_all(&node.data_dir).unwrap();
+    }
+}
