@@ -18,6 +18,8 @@ pub(crate) struct Electing {
     vote_due: Option<NodeId>,
     /// The old leader asked for this campaign, and its lease is over.
     handed_over: bool,
+    /// Elections lost in a row: disks may be too slow for the timeout.
+    pub(super) lost: u32,
 }
 
 impl Raft {
@@ -85,6 +87,7 @@ impl Raft {
         self.leader = None;
         self.electing.votes.clear();
         self.electing.handed_over = handed_over;
+        self.electing.lost += 1;
         self.following.restart();
         self.plan_campaign(io.config.timing.election_timeout, io);
         self.write_ballot(io);
@@ -102,8 +105,10 @@ impl Raft {
             self.lead(io);
             return;
         }
-        // The disk may have taken its time: the others have theirs from now on.
-        self.plan_campaign(io.config.timing.election_timeout, io);
+        // The disk may have taken its time: the others have theirs from now on, and the more of it the
+        // oftener that was not enough.
+        let patience = io.config.timing.election_timeout.0 << self.electing.lost.min(4) >> 1;
+        self.plan_campaign(Span(patience), io);
         self.send_ballots(false, self.term, io);
     }
 
@@ -255,6 +260,7 @@ impl Raft {
         self.role = Role::Leader;
         self.leader = Some(self.me);
         self.campaign_at = None;
+        self.electing.lost = 0;
         let alone = self.config().is_alone();
         let at_once = alone || self.electing.handed_over || io.bug(Bug::NoCommitWait);
         let hold_until =

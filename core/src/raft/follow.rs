@@ -92,6 +92,7 @@ impl Raft {
             io.events.push(Event::Following { group: self.group, term, leader: from });
         }
         self.campaign_at = None;
+        self.electing.lost = 0;
         true
     }
 

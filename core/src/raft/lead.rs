@@ -9,7 +9,7 @@ use crate::ids::{Index, Life, NodeId, Term};
 use crate::message::{self, Append, Appended, Behind, Message};
 use crate::pulse::Pulse;
 use crate::raft::{Io, Journal, Raft, Role};
-use crate::time::{Instant, Span};
+use crate::time::Instant;
 
 /// How a leader sends to one follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) struct Progress {
     commit: Index,
     commit_sent: Index,
     /// The newest round it has confirmed, and been asked.
-    round: u64,
+    pub(super) round: u64,
     round_sent: u64,
     /// A probe is on its way.
     waiting: bool,
@@ -64,10 +64,10 @@ pub(crate) struct Leading {
     /// When own entries that are not committed yet were made.
     created: VecDeque<(Index, Instant)>,
     /// When the newest committed own entry was made: the lease counts from here.
-    lease_from: Option<Instant>,
+    pub(super) lease_from: Option<Instant>,
     /// Until then an earlier leader may still answer reads: nothing is committed before.
     hold_until: Instant,
-    round: u64,
+    pub(super) round: u64,
     transfer: Option<Transfer>,
 }
 
@@ -308,45 +308,6 @@ impl Raft {
             leading.lease_from = Some(at);
         }
         true
-    }
-
-    /// Whether this leader may answer reads from applied state without asking anyone.
-    pub(crate) fn lease_holds<J: Journal>(&self, io: &Io<'_, J>) -> bool {
-        let Some(leading) = self.leading.as_ref() else {
-            return false;
-        };
-        if io.bug(Bug::ReadWithoutLease) || self.config().is_alone() {
-            return leading.lease_from.is_some();
-        }
-        leading.transfer.is_none()
-            && self.lease_age(io.now).is_some_and(|age| age < io.config.timing.lease)
-    }
-
-    /// How long ago the entry was made that the lease rests on.
-    pub(crate) fn lease_age(&self, now: Instant) -> Option<Span> {
-        Some(now.since(self.leading.as_ref()?.lease_from?))
-    }
-
-    /// Begins a round: once it is confirmed, this replica still led after now.
-    pub(crate) fn begin_round(&mut self) -> u64 {
-        let leading = self.leading.as_mut().expect("only a leader asks");
-        leading.round += 1;
-        leading.round
-    }
-
-    /// The newest round that a majority has confirmed.
-    pub(crate) fn confirmed_round(&self) -> u64 {
-        let Some(leading) = self.leading.as_ref() else {
-            return 0;
-        };
-        let reached = |node: NodeId| {
-            if node == self.me {
-                return Index(leading.round);
-            }
-            let known = leading.progress.iter().find(|follower| follower.node == node);
-            Index(known.map_or(0, |follower| follower.round))
-        };
-        self.config().agreed(Bug::None, reached).0
     }
 
     /// Sends what each follower lacks, at the end of a turn.

@@ -8,6 +8,7 @@
 mod election;
 mod follow;
 mod lead;
+mod lease;
 mod log;
 
 use alloc::vec::Vec;
