@@ -124,8 +124,10 @@ fn led(group: &Group, core: &[&Replica], found: &mut Found) {
         found.report(LIVENESS, || format!("group {}: nobody leads after the heal", group.id.0));
         return;
     };
+    let outside = core.iter().all(|replica| replica.node != leader.node);
     let astray = core.iter().find(|replica| {
-        replica.up && replica.state.leader.is_some_and(|known| known != leader.node)
+        let known = replica.state.leader;
+        replica.up && known.map_or(outside, |known| known != leader.node)
     });
     if let Some(astray) = astray {
         found.report(LIVENESS, || {
