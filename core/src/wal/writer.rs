@@ -417,8 +417,11 @@ impl Wal {
             // A reader takes a segment that has a successor for synced to its end.
             return;
         }
-        if self.buffer.is_empty() && self.pending.is_empty() && !self.is_full() {
-            // Nothing else will tell a reader that what is there was synced.
+        // What a sync covers tells a reader what was synced before; where none will be asked for, what is
+        // written tells it all the same.
+        let asks = self.in_flight.is_none() && !self.pending.is_empty();
+        let idle = self.buffer.is_empty() && self.pending.is_empty() && !self.is_full();
+        if asks || idle {
             self.mark();
         }
         if self.buffer.is_empty() {

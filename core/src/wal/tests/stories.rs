@@ -253,6 +253,22 @@ fn a_bad_record_that_was_never_known_synced_is_a_torn_tail() {
 }
 
 #[test]
+fn each_sync_covers_a_mark_of_the_sync_before_it() {
+    let (mut bench, starts) = three_turns();
+    bench.entry(1, 1, 4, &[4; 600]);
+    bench.flush();
+    // Written while the sync of the fourth was on its way, and synced by the next one.
+    bench.entry(1, 1, 5, &[5; 600]);
+    bench.flush();
+    bench.sync();
+    bench.sync();
+    bench.disk.rot(FileId::Segment(1), starts[2] + 1_000, b"rot");
+    bench.disk.lose_unsynced();
+    bench.restart();
+    assert!(bench.is_damaged(1), "{:?}", bench.recovered.events);
+}
+
+#[test]
 fn a_lost_or_unreadable_segment_is_damage() {
     for lose in [false, true] {
         for victim in [0, 1, 2] {
