@@ -138,7 +138,8 @@ impl Engine {
         assert!(self.touched.is_empty(), "every touched group was finished");
         for partition in self.partitions.iter().flatten() {
             assert!(!partition.listed, "no group is left on the list");
-            if let Some(group) = &partition.group {
+            // An engine whose disk has failed leaves its groups as they are.
+            if let Some(group) = partition.group.as_ref().filter(|_| !self.failed) {
                 group.check();
             }
         }

@@ -42,6 +42,7 @@ impl World {
         self.end_effects();
         self.network.heal();
         self.drop_class = DropClass::Off;
+        self.options.disk.hiccups = 0;
         let damaged = self.nodes.iter().any(|machine| machine.damaged);
         if self.options.phases.core_only && !damaged {
             self.abandon_some();
