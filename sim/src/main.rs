@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use driftless_sim::check::planted::expected;
+use driftless_sim::fault::Fault;
 use driftless_sim::options::Options;
 use driftless_sim::queue::SECOND;
 use driftless_sim::run::{Outcome, run};
@@ -35,12 +36,8 @@ enum Command {
         /// The seed.
         #[arg(long)]
         seed: u64,
-        /// So many nodes instead of what the seed draws.
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=8))]
-        nodes: Option<u64>,
-        /// So many virtual seconds of faults instead of what the seed draws.
-        #[arg(long)]
-        seconds: Option<u64>,
+        #[command(flatten)]
+        changes: Changes,
         /// With this planted bug.
         #[arg(long)]
         bug: Option<String>,
@@ -56,12 +53,8 @@ enum Command {
         /// Threads; as many as there are processors by default.
         #[arg(long)]
         jobs: Option<usize>,
-        /// So many nodes instead of what each seed draws.
-        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=8))]
-        nodes: Option<u64>,
-        /// So many virtual seconds of faults instead of what each seed draws.
-        #[arg(long)]
-        seconds: Option<u64>,
+        #[command(flatten)]
+        changes: Changes,
     },
     /// Plays a story and prints its trace.
     Replay {
@@ -82,13 +75,63 @@ enum Command {
     },
 }
 
+/// What the command line changes about the world of a seed.
+#[derive(clap::Args, Clone, Debug)]
+struct Changes {
+    /// So many nodes instead of what a seed draws.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=8))]
+    nodes: Option<u64>,
+    /// So many virtual seconds of faults instead of what a seed draws.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// This fault is among those of every seed, and a frequent one. May be given again.
+    #[arg(long = "fault", value_parser = fault_name)]
+    faults: Vec<Fault>,
+}
+
+/// How often a fault happens that is asked for: as often as the most frequent ones that are drawn.
+const FREQUENT: u32 = 10;
+
+impl Changes {
+    /// The world of a seed.
+    fn world(&self, seed: u64) -> Options {
+        let mut options = personality::draw(seed);
+        if let Some(nodes) = self.nodes {
+            options.nodes = nodes as usize;
+            options.factor = options.factor.clamp(options.nodes.min(3), options.nodes);
+            options.phases.core_only &= options.nodes >= 3;
+        }
+        if let Some(seconds) = self.seconds {
+            options.phases.faults = seconds * SECOND;
+        }
+        for &fault in &self.faults {
+            options.faults.weights[fault as usize] = FREQUENT;
+        }
+        options
+    }
+
+    /// As given on the command line.
+    fn words(&self) -> String {
+        let nodes = self.nodes.map(|nodes| format!(" --nodes {nodes}"));
+        let seconds = self.seconds.map(|seconds| format!(" --seconds {seconds}"));
+        let faults = self.faults.iter().map(|fault| format!(" --fault {}", fault.name()));
+        nodes.into_iter().chain(seconds).chain(faults).collect()
+    }
+}
+
+fn fault_name(text: &str) -> Result<Fault, String> {
+    let found = Fault::ALL.into_iter().find(|fault| fault.name() == text);
+    found.ok_or_else(|| {
+        let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        format!("there is no such fault; there are {}", names.join(", "))
+    })
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        Command::Run { seed, nodes, seconds, bug, trace } => {
-            one(seed, nodes, seconds, bug.as_deref(), trace)
-        }
-        Command::Swarm { seeds, jobs, nodes, seconds } => Ok(many(seeds, jobs, nodes, seconds)),
+        Command::Run { seed, changes, bug, trace } => one(seed, &changes, bug.as_deref(), trace),
+        Command::Swarm { seeds, jobs, changes } => Ok(many(seeds, jobs, &changes)),
         Command::Replay { file } => replay(&file),
         Command::Planted { only, seeds, jobs } => bugs(only.as_deref(), seeds, jobs),
     };
@@ -108,28 +151,8 @@ fn seed_range(text: &str) -> Result<Range<u64>, String> {
     if first < last { Ok(first..last) } else { Err("no seed is in that range".into()) }
 }
 
-/// The world of a seed, with what the command line changes.
-fn world(seed: u64, nodes: Option<u64>, seconds: Option<u64>) -> Options {
-    let mut options = personality::draw(seed);
-    if let Some(nodes) = nodes {
-        options.nodes = nodes as usize;
-        options.factor = options.factor.clamp(options.nodes.min(3), options.nodes);
-        options.phases.core_only &= options.nodes >= 3;
-    }
-    if let Some(seconds) = seconds {
-        options.phases.faults = seconds * SECOND;
-    }
-    options
-}
-
-fn one(
-    seed: u64,
-    nodes: Option<u64>,
-    seconds: Option<u64>,
-    bug: Option<&str>,
-    trace: bool,
-) -> Result<ExitCode, String> {
-    let mut options = world(seed, nodes, seconds);
+fn one(seed: u64, changes: &Changes, bug: Option<&str>, trace: bool) -> Result<ExitCode, String> {
+    let mut options = changes.world(seed);
     options.trace = trace;
     if let Some(name) = bug {
         options.bug = *planted::select(Some(name)).first().ok_or("there is no such bug")?;
@@ -183,14 +206,9 @@ fn progress(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
-fn many(
-    seeds: Range<u64>,
-    jobs: Option<usize>,
-    nodes: Option<u64>,
-    seconds: Option<u64>,
-) -> ExitCode {
+fn many(seeds: Range<u64>, jobs: Option<usize>, changes: &Changes) -> ExitCode {
     let bar = progress(seeds.end - seeds.start, "seeds");
-    let drawn = |seed| world(seed, nodes, seconds);
+    let drawn = |seed| changes.world(seed);
     let before = usage().0;
     let sum = swarm(seeds, threads(jobs), &drawn, &|_| bar.inc(1));
     bar.finish_and_clear();
@@ -201,9 +219,10 @@ fn many(
         return ExitCode::SUCCESS;
     };
     println!("VIOLATION in seed {seed}, {}: {}", finding.checker, finding.what);
-    let nodes = nodes.map_or(String::new(), |nodes| format!(" --nodes {nodes}"));
-    let seconds = seconds.map_or(String::new(), |seconds| format!(" --seconds {seconds}"));
-    println!("to see it again: driftless-sim run --seed {seed} --trace{nodes}{seconds}");
+    println!(
+        "to see it again: cargo run --release -p driftless-sim -- run --seed {seed} --trace{}",
+        changes.words()
+    );
     ExitCode::FAILURE
 }
 
