@@ -21,7 +21,7 @@ use driftless_core::cluster::ClusterOutputs;
 use driftless_core::placement::{Placement, Site};
 use driftless_core::resp::ArgsBuffer;
 use driftless_core::rng::{Chance, Seed};
-use driftless_core::{FileId, GroupId, NodeId, Outputs, Role, SyncToken};
+use driftless_core::{GroupId, NodeId, Outputs, Role, SyncToken};
 
 use crate::check::{Checkers, Moment, Setup, Violation};
 use crate::clock::Clock;
@@ -55,7 +55,7 @@ enum What {
     /// A membership machine wanted to be woken.
     GossipWake { node: u8, boot: u32 },
     /// A sync returns.
-    Synced { node: u8, lane: u8, boot: u32, file: FileId, covered: u64, token: SyncToken },
+    Synced { node: u8, lane: u8, boot: u32, token: SyncToken },
     /// A write or sync returns with an error.
     DiskError { node: u8, lane: u8, boot: u32 },
     /// A client acts.
@@ -311,8 +311,8 @@ impl World {
             }
             What::Wake { node, lane, boot } => self.woken(node as usize, lane as usize, boot),
             What::GossipWake { node, boot } => self.gossip_woken(node as usize, boot),
-            What::Synced { node, lane, boot, file, covered, token } => {
-                self.synced((node as usize, lane as usize), boot, (file, covered), token);
+            What::Synced { node, lane, boot, token } => {
+                self.synced((node as usize, lane as usize), boot, token);
             }
             What::DiskError { node, lane, boot } => {
                 self.disk_error(node as usize, lane as usize, boot);

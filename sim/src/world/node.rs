@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use driftless_core::cluster::Cluster;
-use driftless_core::{ClientId, Engine, Instant, LaneId, Liveness, NodeId, Now, SyncToken};
+use driftless_core::{ClientId, Engine, FileId, Instant, LaneId, Liveness, NodeId, Now, SyncToken};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -60,6 +60,8 @@ pub(super) struct DiskMood {
 pub(super) struct Lane {
     pub(super) engine: Option<Engine>,
     pub(super) disk: Disk,
+    /// The sync on its way: of which file, and how many of its writes it covers.
+    pub(super) syncing: Option<(SyncToken, FileId, u64)>,
     pub(super) inbox: VecDeque<Input>,
     /// Commands that found a queue full, in order.
     pub(super) stalled: VecDeque<(ClientId, Vec<u8>)>,
@@ -142,6 +144,7 @@ impl Lane {
         Self {
             engine: None,
             disk: Disk::default(),
+            syncing: None,
             inbox: VecDeque::new(),
             stalled: VecDeque::new(),
             partial: vec![Vec::new(); nodes],
@@ -170,6 +173,7 @@ impl Lane {
         for bytes in self.partial.iter_mut().chain(&mut self.tails) {
             bytes.clear();
         }
+        self.syncing = None;
         self.wake = None;
         self.armed = NEVER;
         self.busy_until = 0;

@@ -76,9 +76,22 @@ impl World {
             self.stop(node, Stop::Killed);
         }
         self.resume(node);
+        self.hasten_syncs(node);
         if !self.nodes[node].up {
             let pause = self.chances.plan.up_to(300) * MS;
             self.start_in(node, pause);
+        }
+    }
+
+    /// What a disk was slow with returns soon.
+    fn hasten_syncs(&mut self, node: usize) {
+        let machine = &self.nodes[node];
+        let at = self.now + self.options.disk.latency;
+        for (lane, place) in machine.lanes.iter().enumerate() {
+            if let Some((token, ..)) = place.syncing {
+                let (node, lane) = (node as u8, lane as u8);
+                self.queue.push(at, What::Synced { node, lane, boot: machine.boot, token });
+            }
         }
     }
 

@@ -265,34 +265,32 @@ impl World {
         }
         took *= machine.disk_mood.slowness;
         let at = (self.now + took).max(machine.disk_mood.stalled_until);
+        let fails = mem::take(&mut machine.disk_mood.fail_sync);
+        let place = &mut machine.lanes[lane];
         let (node, lane) = (node as u8, lane as u8);
-        if mem::take(&mut machine.disk_mood.fail_sync) {
+        if fails {
             self.queue.push(at, What::DiskError { node, lane, boot });
             return;
         }
-        let covered = machine.lanes[lane as usize].disk.begin_sync(file);
-        self.queue.push(at, What::Synced { node, lane, boot, file, covered, token });
+        place.syncing = Some((token, file, place.disk.begin_sync(file)));
+        self.queue.push(at, What::Synced { node, lane, boot, token });
     }
 
     /// A sync has returned.
-    pub(super) fn synced(
-        &mut self,
-        (node, lane): (usize, usize),
-        boot: u32,
-        (file, covered): (FileId, u64),
-        token: SyncToken,
-    ) {
+    pub(super) fn synced(&mut self, (node, lane): (usize, usize), boot: u32, token: SyncToken) {
         let machine = &mut self.nodes[node];
-        if machine.boot != boot {
+        let syncing = machine.lanes[lane].syncing.filter(|syncing| syncing.0 == token);
+        let Some((_, file, covered)) = syncing.filter(|_| machine.boot == boot) else {
             return;
-        }
+        };
         if self.now < machine.disk_mood.stalled_until {
             // The disk stalled while the sync was on its way.
             let at = machine.disk_mood.stalled_until;
             let (node, lane) = (node as u8, lane as u8);
-            self.queue.push(at, What::Synced { node, lane, boot, file, covered, token });
+            self.queue.push(at, What::Synced { node, lane, boot, token });
             return;
         }
+        machine.lanes[lane].syncing = None;
         machine.lanes[lane].disk.synced(&mut self.pool, file, covered);
         self.input(node, lane, Input::Synced(token));
     }
