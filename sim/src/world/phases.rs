@@ -215,15 +215,14 @@ impl World {
         None
     }
 
-    /// A leader that is part of the healed core.
+    /// The leader that all of the healed core follows; it may itself be outside of the core.
     fn core_leader(&self, group: GroupId) -> Option<usize> {
         let lane = self.lane_of(group);
-        let leads = |&node: &usize| {
-            let view = self.nodes[node].lanes[lane].engine.as_ref();
-            let view = view.and_then(|engine| engine.view(group));
-            view.is_some_and(|view| view.role == driftless_core::Role::Leader)
-        };
-        // A leader outside of the core is as good, as long as the core follows it.
-        self.core().find(leads).or_else(|| self.leader(group))
+        let view = |node: usize| self.nodes[node].lanes[lane].engine.as_ref()?.view(group);
+        let leader = self.leader(group)?;
+        let term = view(leader)?.term;
+        let me = Some(NodeId(leader as u32 + 1));
+        let follows = |node| view(node).is_none_or(|view| view.term == term && view.leader == me);
+        self.core().all(follows).then_some(leader)
     }
 }
