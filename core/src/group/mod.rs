@@ -26,6 +26,7 @@ use crate::resp::Proto;
 use crate::store::Store;
 use crate::time::{Instant, Now, Span, Stamp, WallTime};
 use crate::wal::RecoveredGroup;
+use crate::window::Window;
 
 pub(crate) use answers::Answers;
 pub(crate) use outbox::Outbox;
@@ -36,6 +37,8 @@ pub(crate) use scan::group_of_cursor;
 
 use reads::WaitingRead;
 
+/// Bytes that the first reads of a group are expected to find.
+const FIRST_FIND: usize = 4 << 10;
 /// Keys fall into so many buckets by which a group remembers the last entry that may touch them.
 const BUCKETS: usize = 1024;
 
@@ -55,6 +58,10 @@ pub(crate) struct Group {
     /// Whom to answer when entries are applied, in log order.
     waiters: VecDeque<Waiter>,
     reads: Vec<WaitingRead>,
+    /// Bytes that waiting reads have found.
+    found_bytes: usize,
+    /// How much the next reads will find.
+    finds: Window,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u64,
     /// Reads go on and the lease is old: append something.
@@ -138,6 +145,8 @@ impl Group {
             batch: propose::Batch::default(),
             waiters: VecDeque::new(),
             reads: Vec::new(),
+            found_bytes: 0,
+            finds: Window::new(FIRST_FIND, 1),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -172,6 +181,7 @@ impl Group {
         let open = log.position(log.last()) - log.position(self.raft.commit());
         open as usize + self.batch.bytes() > config.limits.uncommitted_bytes
             || self.reads.len() >= config.limits.waiting_reads
+            || !self.finds.fits(self.reads.len(), self.found_bytes, config.limits.waiting_bytes)
     }
 
     /// Entries from a leader.
