@@ -271,6 +271,8 @@ pub enum Bug {
     SuspicionForever,
     /// A rumour that a dead member lives, of the same incarnation, is believed.
     DeadRevivedByRumour,
+    /// A leader that has refused a forwarded command takes later ones of the same attempt.
+    RefusalForgotten,
 }
 
 impl Bug {

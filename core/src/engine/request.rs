@@ -265,7 +265,7 @@ impl Turn<'_> {
         let engine = &*self.engine;
         let full = |group: GroupId| {
             let Some(partition) = engine.partition(group) else { return false };
-            partition.outbox.len() >= engine.config.limits.outbox
+            partition.outbox.busy(&engine.config)
                 || partition.group.as_ref().is_some_and(|group| group.busy(&engine.config))
         };
         match spec.scope {

@@ -4,14 +4,16 @@
 mod answers;
 mod apply;
 mod image;
+mod intake;
 mod outbox;
 mod propose;
+mod queue;
 mod reads;
 mod room;
 mod scan;
 mod scrub;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader};
@@ -29,6 +31,7 @@ use crate::wal::RecoveredGroup;
 use crate::window::Window;
 
 pub(crate) use answers::Answers;
+pub(crate) use intake::{Arrival, Intake};
 pub(crate) use outbox::Outbox;
 pub(crate) use propose::{Request, writes};
 pub use room::Counts;
@@ -49,6 +52,8 @@ pub(crate) struct Group {
     pub(crate) raft: Raft,
     pub(crate) store: Store,
     answers: Answers,
+    /// By node that forwards commands here.
+    pub(crate) intakes: BTreeMap<NodeId, Intake>,
     applied: Index,
     /// The largest stamp in the log, and of the entries applied.
     stamp: Stamp,
@@ -140,6 +145,7 @@ impl Group {
             raft,
             store: image.store,
             answers: image.answers,
+            intakes: BTreeMap::new(),
             stamp: image.stamp,
             applied_stamp: image.stamp,
             batch: propose::Batch::default(),

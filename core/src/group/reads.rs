@@ -217,7 +217,7 @@ impl Group {
         for read in waiting {
             match read.origin {
                 Origin::Peer { .. } => {
-                    room.not_taken(self.id, read.origin, Fate::NotTaken, reign, leader);
+                    room.not_taken(self.id, read.origin, Fate::Overwritten, reign, leader);
                 }
                 Origin::None => {}
                 Origin::Client(_) | Origin::Lane(..) => {
