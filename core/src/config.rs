@@ -137,7 +137,7 @@ impl Default for Limits {
             client_bytes: 4 << 20,
             outbox: 65_536,
             outbox_bytes: 64 << 20,
-            forwarded_bytes: 8 << 20,
+            forwarded_bytes: 4 << 20,
             peer_bytes: 32 << 20,
             waiting_reads: 65_536,
             waiting_bytes: 16 << 20,

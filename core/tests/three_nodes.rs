@@ -86,7 +86,7 @@ impl Three {
         let mut turn = node.engine.turn(now(self.now), &mut node.out);
         play(&mut turn);
         while let Some(words) = node.pipeline.front() {
-            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
             let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
             if turn.request(ClientId(0), &buffer.compose(&mut bytes, &words)) == Admission::Busy {
                 break;
@@ -264,8 +264,10 @@ fn pipeline_of_large_reads(at_leader: bool) -> (Three, usize, usize) {
     let leader = three.leader(1);
     let at = if at_leader { leader } else { (leader + 1) % 3 };
     assert_eq!(three.ask(at, &["SET", "large", &"x".repeat(LARGE)]), "+OK\r\n");
-    for command in [["GET", "small"]; 2_000].into_iter().chain([["GET", "large"]; COUNT]) {
-        three.nodes[at].pipeline.push_back(command.map(String::from).to_vec());
+    let commands = [("small", 2_000), ("large", COUNT)];
+    for (key, count) in commands {
+        let command = vec![String::from("GET"), String::from(key)];
+        three.nodes[at].pipeline.extend(std::iter::repeat_n(command, count));
     }
     (three, at, leader)
 }
