@@ -99,10 +99,23 @@ pub struct Limits {
     pub chunks_in_flight: u32,
     /// Commands of one client taken and not answered before it is Busy.
     pub client_pending: usize,
+    /// Bytes of answers of one client that its driver has not taken, or that are expected of its open
+    /// commands, before it is Busy: a few milliseconds at 10 Gbit/s.
+    pub client_bytes: usize,
     /// Commands forwarded from here and not answered, a group, before it is Busy.
     pub outbox: usize,
+    /// Their bytes, before it is Busy.
+    pub outbox_bytes: usize,
+    /// Bytes of answers that are expected of the commands at another node, a group: a few milliseconds at
+    /// 10 Gbit/s. More is not asked for.
+    pub forwarded_bytes: usize,
+    /// Bytes that wait for another node before its commands are refused: they share the connection with the
+    /// log, which is not to be held up for long.
+    pub peer_bytes: usize,
     /// Reads of one group that wait for a round, a lease or an entry, before it is Busy.
     pub waiting_reads: usize,
+    /// Bytes that they have found, or are expected to find, before it is Busy.
+    pub waiting_bytes: usize,
     /// Largest command, in bytes.
     pub command_bytes: usize,
     /// Keys that one entry of background expiry removes.
@@ -121,8 +134,13 @@ impl Default for Limits {
             chunk_bytes: 256 << 10,
             chunks_in_flight: 4,
             client_pending: 4096,
+            client_bytes: 4 << 20,
             outbox: 65_536,
+            outbox_bytes: 64 << 20,
+            forwarded_bytes: 4 << 20,
+            peer_bytes: 32 << 20,
             waiting_reads: 65_536,
+            waiting_bytes: 16 << 20,
             command_bytes: 64 << 20,
             expire_batch: 256,
         }
@@ -253,6 +271,8 @@ pub enum Bug {
     SuspicionForever,
     /// A rumour that a dead member lives, of the same incarnation, is believed.
     DeadRevivedByRumour,
+    /// A leader that has refused a forwarded command takes later ones of the same attempt.
+    RefusalForgotten,
 }
 
 impl Bug {

@@ -25,6 +25,7 @@ pub mod store;
 mod swim;
 pub mod time;
 pub mod wal;
+mod window;
 
 pub use engine::{Admission, Engine, GroupView, Recovery, Role, Turn};
 pub use event::{Event, Liveness};

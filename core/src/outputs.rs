@@ -64,6 +64,11 @@ impl Lanes {
         &mut self.buffers[at]
     }
 
+    /// Bytes in one lane.
+    pub(crate) fn len(&self, id: u32) -> usize {
+        self.buffers.get(id as usize).map_or(0, Vec::len)
+    }
+
     /// Visits each lane that has bytes, in the order they were first written to. The visitor may swap
     /// the buffer for an empty one of its own and so take the bytes without copying them.
     pub fn drain(&mut self, mut visit: impl FnMut(u32, &mut Vec<u8>)) {

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) hears: bool,
     /// What its clock showed, and when it said so.
     pub(crate) clock: Option<(WallTime, Instant)>,
+    /// Bytes that wait to be sent to it, as the driver has said last.
+    pub(crate) unsent: usize,
 }
 
 /// All other nodes, by id.
@@ -45,6 +47,7 @@ impl Pulse {
             stalled: false,
             hears: true,
             clock: None,
+            unsent: 0,
         };
         let mut peers: Vec<Peer> = nodes.map(silent).collect();
         peers.sort_by_key(|peer| peer.node);

@@ -72,6 +72,17 @@ impl Cluster {
         format!("redis://{}/", self.address(at))
     }
 
+    /// The most memory that a node's process ever had, in bytes.
+    pub fn most_memory(&self, at: usize) -> u64 {
+        let process = self.nodes[at].process.as_ref().expect("only a running node has memory");
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id()));
+        let status = status.expect("the system tells of its processes");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let number = kilobytes.and_then(|number| number.parse::<u64>().ok());
+        number.expect("the system tells it in kilobytes") << 10
+    }
+
     /// Ends a node's process at once, as `kill -9` does.
     pub fn kill(&mut self, at: usize) {
         let mut process = self.nodes[at].process.take().expect("only a running node is killed");

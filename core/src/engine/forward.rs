@@ -4,7 +4,7 @@ use crate::bytes::Malformed;
 use crate::command;
 use crate::engine::{Turn, find};
 use crate::entry::Forwarded;
-use crate::group::{Origin, Request, writes};
+use crate::group::{Arrival, Origin, Request, writes};
 use crate::ids::{GroupId, LaneId, NodeId, Term};
 use crate::message::{Answer, Fate, Forward, Handoff};
 use crate::resp::{Args, ArgsBuffer};
@@ -54,25 +54,37 @@ impl Turn<'_> {
         if writes(spec) != forward.write.is_some() {
             return Err(Malformed);
         }
-        let Forward { group: id, term, life, id: number, proto, keyspace, .. } = *forward;
-        let origin = Origin::Peer { node: from, life, id: number, term };
+        let (id, number) = (forward.group, forward.id);
+        let Forward { term, life, attempt, proto, keyspace, .. } = *forward;
+        let origin = Origin::Peer { node: from, life, attempt, id: number };
         let (partitions, mut room) = self.engine.split(self.out);
         let Some(partition) = find(partitions, room.config, id) else {
             return Err(Malformed);
         };
         let Some(group) = &mut partition.group else {
-            room.not_taken(id, origin, Fate::NotTaken, Term(0), None);
+            room.not_taken(id, origin, Fate::NotLeader, Term(0), None);
             return Ok(());
         };
-        if !group.accepts() || group.raft.term() != term {
+        let intake = group.intakes.entry(from).or_default();
+        let refusal = match intake.arrive(forward, room.config.bug) {
+            Arrival::Late => return Ok(()),
+            Arrival::Gap(first) => {
+                let origin = Origin::Peer { node: from, life, attempt, id: first };
+                room.not_taken(id, origin, Fate::Gap, term, None);
+                return Ok(());
+            }
+            Arrival::Next if !group.accepts() || group.raft.term() != term => Fate::NotLeader,
+            Arrival::Next if group.busy(room.config) || room.clogged(from) => Fate::Busy,
+            Arrival::Next => Fate::Done,
+        };
+        let intake = group.intakes.entry(from).or_default();
+        if refusal != Fate::Done {
+            intake.refuse();
             let (reign, leader) = (group.raft.term(), group.raft.leader());
-            room.not_taken(id, origin, Fate::NotTaken, reign, leader);
+            room.not_taken(id, origin, refusal, reign, leader);
             return Ok(());
         }
-        if group.busy(room.config) {
-            room.not_taken(id, origin, Fate::Busy, term, Some(room.config.node));
-            return Ok(());
-        }
+        intake.take(number);
         let forwarded = forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
         let request = Request { origin, spec, keyspace, proto, args, forwarded };
         if forwarded.is_some() {
@@ -85,13 +97,13 @@ impl Turn<'_> {
     }
 
     /// What became of a command that was forwarded from here.
-    pub(super) fn on_answer(&mut self, from: NodeId, answer: &Answer<'_>) {
+    pub(super) fn on_answer(&mut self, answer: &Answer<'_>) {
         if answer.life != self.engine.life {
             return;
         }
         let (partitions, mut room) = self.engine.split(self.out);
         if let Some(partition) = find(partitions, room.config, answer.group) {
-            partition.outbox.on_answer(from, answer, &mut room);
+            partition.outbox.on_answer(answer, &mut room);
             self.touch(answer.group);
         }
     }

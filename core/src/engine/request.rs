@@ -31,7 +31,8 @@ impl Turn<'_> {
         let engine = &mut *self.engine;
         engine.connections += 1;
         let id = engine.connections << 8 | u64::from(engine.config.lane.0);
-        engine.sessions.open(client, Connection::new(id, engine.now));
+        let budget = engine.config.limits.client_bytes;
+        engine.sessions.open(client, Connection::new(id, engine.now), budget);
     }
 
     /// From where to where it has connected, for CLIENT LIST.
@@ -72,7 +73,9 @@ impl Turn<'_> {
         if state.closing || args.is_empty() {
             return Admission::Taken;
         }
-        if state.pending() >= limits.client_pending {
+        if state.pending() >= limits.client_pending
+            || !state.has_room(&self.out.replies, limits.client_bytes)
+        {
             return Admission::Busy;
         }
         let spec = match command::resolve(args) {
@@ -262,7 +265,7 @@ impl Turn<'_> {
         let engine = &*self.engine;
         let full = |group: GroupId| {
             let Some(partition) = engine.partition(group) else { return false };
-            partition.outbox.len() >= engine.config.limits.outbox
+            partition.outbox.busy(&engine.config)
                 || partition.group.as_ref().is_some_and(|group| group.busy(&engine.config))
         };
         match spec.scope {

@@ -97,6 +97,13 @@ impl<'t> Turn<'t> {
         }
     }
 
+    /// So many bytes wait to be sent to a node: if they are many, less is done for it. Holds until it is said anew.
+    pub fn peer_unsent(&mut self, node: NodeId, bytes: usize) {
+        if let Some(peer) = self.engine.pulse.peer_mut(node) {
+            peer.unsent = bytes;
+        }
+    }
+
     /// A connection to a node was made or lost; what was in flight on it is gone.
     pub fn peer_reset(&mut self, node: NodeId) {
         self.hasten(node);
@@ -181,7 +188,7 @@ impl<'t> Turn<'t> {
                 group.on_digest(from, index, digest, room);
             }),
             Message::Forward(forward) => self.on_forward(from, &forward)?,
-            Message::Answer(answer) => self.on_answer(from, &answer),
+            Message::Answer(answer) => self.on_answer(&answer),
             Message::Handoff(_) | Message::Handback(_) => return Err(Malformed),
         }
         Ok(())

@@ -91,7 +91,7 @@ impl Group {
         let (reign, leader) = (self.raft.term(), self.raft.leader());
         let dead = |waiter: &mut Waiter| waiter.index < index || waiter.term < term;
         while let Some(waiter) = self.waiters.pop_front_if(dead) {
-            room.not_taken(self.id, waiter.origin, Fate::NotTaken, reign, leader);
+            room.not_taken(self.id, waiter.origin, Fate::Overwritten, reign, leader);
         }
     }
 
@@ -153,7 +153,7 @@ impl Desk<'_, '_, '_> {
             Verdict::Repeated => self.answers.answer(node, sequence),
             Verdict::Refused => {
                 let (reign, origin) = (self.waiter.term, self.waiter.origin);
-                self.room.not_taken(self.group, origin, Fate::NotTaken, reign, None);
+                self.room.not_taken(self.group, origin, Fate::Overwritten, reign, None);
                 None
             }
         };

@@ -4,14 +4,16 @@
 mod answers;
 mod apply;
 mod image;
+mod intake;
 mod outbox;
 mod propose;
+mod queue;
 mod reads;
 mod room;
 mod scan;
 mod scrub;
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader};
@@ -26,8 +28,10 @@ use crate::resp::Proto;
 use crate::store::Store;
 use crate::time::{Instant, Now, Span, Stamp, WallTime};
 use crate::wal::RecoveredGroup;
+use crate::window::Window;
 
 pub(crate) use answers::Answers;
+pub(crate) use intake::{Arrival, Intake};
 pub(crate) use outbox::Outbox;
 pub(crate) use propose::{Request, writes};
 pub use room::Counts;
@@ -36,6 +40,8 @@ pub(crate) use scan::group_of_cursor;
 
 use reads::WaitingRead;
 
+/// Bytes that the first reads of a group are expected to find.
+const FIRST_FIND: usize = 4 << 10;
 /// Keys fall into so many buckets by which a group remembers the last entry that may touch them.
 const BUCKETS: usize = 1024;
 
@@ -46,6 +52,8 @@ pub(crate) struct Group {
     pub(crate) raft: Raft,
     pub(crate) store: Store,
     answers: Answers,
+    /// By node that forwards commands here.
+    pub(crate) intakes: BTreeMap<NodeId, Intake>,
     applied: Index,
     /// The largest stamp in the log, and of the entries applied.
     stamp: Stamp,
@@ -55,6 +63,10 @@ pub(crate) struct Group {
     /// Whom to answer when entries are applied, in log order.
     waiters: VecDeque<Waiter>,
     reads: Vec<WaitingRead>,
+    /// Bytes that waiting reads have found.
+    found_bytes: usize,
+    /// How much the next reads will find.
+    finds: Window,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u64,
     /// Reads go on and the lease is old: append something.
@@ -133,11 +145,14 @@ impl Group {
             raft,
             store: image.store,
             answers: image.answers,
+            intakes: BTreeMap::new(),
             stamp: image.stamp,
             applied_stamp: image.stamp,
             batch: propose::Batch::default(),
             waiters: VecDeque::new(),
             reads: Vec::new(),
+            found_bytes: 0,
+            finds: Window::new(FIRST_FIND, 1),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -172,6 +187,7 @@ impl Group {
         let open = log.position(log.last()) - log.position(self.raft.commit());
         open as usize + self.batch.bytes() > config.limits.uncommitted_bytes
             || self.reads.len() >= config.limits.waiting_reads
+            || !self.finds.fits(self.reads.len(), self.found_bytes, config.limits.waiting_bytes)
     }
 
     /// Entries from a leader.

@@ -1,70 +1,76 @@
 //! Commands of this node's clients for a group that another node leads: sent to its leader, sent again
-//! to the next one, and answered once, in order.
+//! to the next one, and answered once.
 //!
-//! Invariant: a leader takes a command for the reign it was meant for or not at all, so whatever it
-//! takes of those sent to one reign is a prefix. Sending all that is unanswered again, in order, to the
-//! next leader therefore never lets a later write pass an earlier one; and since each write bears a
-//! number, none is applied twice.
+//! Commands are sent in attempts. An attempt is for one reign of one node, sends in order, and counts what it
+//! sends. Invariant: of an attempt its leader takes a prefix (see [`super::intake`]), so a refusal is one for
+//! everything behind it as well, and the next attempt begins there. A later write therefore never passes an
+//! earlier one; and since each write that somebody may have taken bears a number, none is applied twice.
+//!
+//! A connection loses nothing as long as it stands. So commands are sent again only if their leader is not the
+//! leader any more, if it refuses them, if the connection was reset, or if it has been silent for so long that
+//! it may as well be gone.
 
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-
-use crate::command::{self, Spec};
+use crate::command;
 use crate::config::EngineConfig;
 use crate::entry::Forwarded;
 use crate::group::propose::Request;
+use crate::group::queue::Queue;
 use crate::group::{Group, Origin, Room};
-use crate::ids::{GroupId, Keyspace, NodeId, Term};
+use crate::ids::{GroupId, NodeId, Term};
 use crate::message::{self, Answer, Fate, Forward, Message, Sequence};
-use crate::resp::{ArgsBuffer, Proto};
+use crate::resp::ArgsBuffer;
 use crate::time::{Instant, Span};
+use crate::window::Window;
 
-/// Buffers kept for later, at most.
-const SPARE: usize = 64;
+/// Bytes that the first answers are expected to have.
+const FIRST_ANSWERS: usize = 64 << 10;
 
 /// Commands on their way to the leader of one group.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
-    items: VecDeque<Item>,
-    /// Number of the first item.
-    first: u64,
-    /// How many writes were numbered so far.
-    numbered: u64,
+    queue: Queue,
+    /// To whom they are sent, in which attempt, and how many of it were sent.
+    target: Option<(NodeId, Term)>,
+    attempt: u64,
+    place: u64,
+    /// Since when nothing was heard of what is on its way, and how often in a row that was too long.
+    quiet_since: Instant,
+    quiet_rounds: u32,
+    window: Window,
     /// Where this node holds no replica: who is said to lead.
     hint: Option<(NodeId, Term)>,
     /// Which replica to ask next if nobody is said to.
     ask: usize,
-    /// Not before then is anything tried again.
+    /// Not before then is the same node asked again.
     pause_until: Option<Instant>,
-    spare: Vec<Vec<u8>>,
 }
 
-#[derive(Debug)]
-struct Item {
-    origin: Origin,
-    spec: &'static Spec,
-    keyspace: Keyspace,
-    proto: Proto,
-    /// [`crate::resp::Args::put`].
-    args: Vec<u8>,
-    /// Its number among the writes.
-    write: Option<u64>,
-    /// The attempt that is not answered yet.
-    sent: Option<(NodeId, Term)>,
-    sent_at: Instant,
-    /// An earlier attempt was never answered: it may have been applied.
-    in_doubt: bool,
-    done: bool,
-    deadline: Instant,
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            queue: Queue::default(),
+            target: None,
+            attempt: 1,
+            place: 0,
+            quiet_since: Instant::default(),
+            quiet_rounds: 0,
+            window: Window::new(FIRST_ANSWERS, 1),
+            hint: None,
+            ask: 0,
+            pause_until: None,
+        }
+    }
 }
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.queue.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.items.len()
+    /// Whether it can take another command without growing beyond its limits.
+    pub(crate) fn busy(&self, config: &EngineConfig) -> bool {
+        let limits = &config.limits;
+        self.queue.len() >= limits.outbox || self.queue.bytes() >= limits.outbox_bytes
     }
 
     /// Takes a command of a client, unless it is one that no leader would take: that is answered here, so
@@ -86,170 +92,194 @@ impl Outbox {
 
     /// Takes a command; it is sent at the end of the turn.
     pub(crate) fn push(&mut self, request: &Request<'_>, room: &mut Room<'_>) {
-        let mut args = self.spare.pop().unwrap_or_default();
-        args.clear();
-        request.args.put(&mut args);
-        let write = crate::group::writes(request.spec).then(|| {
-            self.numbered += 1;
-            self.numbered
-        });
         room.counts.forwarded += 1;
-        self.items.push_back(Item {
-            origin: request.origin,
-            spec: request.spec,
-            keyspace: request.keyspace,
-            proto: request.proto,
-            args,
-            write,
-            sent: None,
-            sent_at: room.now.mono,
-            in_doubt: false,
-            done: false,
-            deadline: room.now.mono.plus(room.config.timing.patience),
-        });
-    }
-
-    /// All writes before the oldest unanswered one.
-    fn settled(&self) -> u64 {
-        let oldest = self.items.iter().find_map(|item| item.write.filter(|_| !item.done));
-        oldest.map_or(self.numbered, |number| number - 1)
+        self.queue.push(request, room.now.mono.plus(room.config.timing.patience));
     }
 
     /// This node's replica leads: it takes what waits here, in order.
     pub(crate) fn flush_into(&mut self, group: &mut Group, room: &mut Room<'_>) {
-        if self.items.is_empty() || !group.accepts() {
+        if self.queue.is_empty() || !group.accepts() {
             return;
         }
-        let here = (room.config.node, group.raft.term());
-        let settled = self.settled();
+        let (node, life) = (room.config.node, room.life);
+        self.aim((node, group.raft.term()));
+        let settled = self.queue.settled();
         let mut buffer = ArgsBuffer::default();
-        for item in &mut self.items {
-            if item.done || item.sent == Some(here) {
-                continue;
-            }
-            item.in_doubt |= item.sent.is_some();
+        while let Some((id, item)) = self.queue.send_next(self.attempt) {
             let args = buffer.decode(&item.args).expect("it was encoded here");
-            let Item { spec, keyspace, proto, .. } = *item;
-            let origin = if item.write.is_some() { Origin::None } else { item.origin };
-            let forwarded = item.write.map(|number| Forwarded {
-                node: room.config.node,
-                sequence: Sequence { life: room.life, number, settled },
-                proto,
-            });
-            let request = Request { origin, spec, keyspace, proto, args, forwarded };
-            if item.write.is_some() {
-                item.sent = Some(here);
-                item.sent_at = room.now.mono;
+            let (spec, keyspace, proto) = (item.spec, item.keyspace, item.proto);
+            if let Some(number) = item.number {
+                let sequence = Sequence { life, number, settled };
+                let forwarded = Some(Forwarded { node, sequence, proto });
+                let origin = Origin::None;
+                let request = Request { origin, spec, keyspace, proto, args, forwarded };
                 group.accept_write(&request, room);
             } else {
-                item.done = true;
+                let origin = item.origin;
+                let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
                 group.accept_read(&request, room);
+                self.queue.finish(id);
             }
         }
-        self.drop_done();
     }
 
-    /// Sends what is not on its way to whoever leads, as far as is known.
+    /// Sends what is not on its way to whoever leads, as far as is known, and as much of it as its answers leave
+    /// room for.
     pub(crate) fn flush(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
         self.give_up_overdue(id, room);
-        let now = room.now.mono;
-        if self.items.is_empty() || self.pause_until.is_some_and(|until| now < until) {
+        if self.queue.is_empty() {
             return;
         }
+        self.restart_if_quiet(room);
+        let paused = self.pause_until.is_some_and(|until| room.now.mono < until);
         let target = match group {
-            Some(group) => group.raft.leader().map(|leader| (leader, group.raft.term())),
+            Some(group) => group
+                .raft
+                .leader()
+                .map(|leader| (leader, group.raft.term()))
+                .filter(|target| !paused || self.target != Some(*target)),
+            None if paused => None,
             None => self.whom_to_ask(id, room),
         };
         let Some(target) = target.filter(|(node, _)| *node != room.config.node) else {
             return;
         };
-        let lost = self.unanswered(target, room);
-        let settled = self.settled();
-        for (at, item) in self.items.iter_mut().enumerate() {
-            if item.done || (item.sent == Some(target) && !lost) {
-                continue;
+        self.aim(target);
+        // Whoever is only asked who leads is asked once.
+        let most = if target.1 == Term(0) { 1 } else { usize::MAX };
+        let budget = room.config.limits.forwarded_bytes;
+        let settled = self.queue.settled();
+        while self.queue.flying() < most && self.window.fits(self.queue.flying(), 0, budget) {
+            if self.queue.flying() == 0 {
+                self.quiet_since = room.now.mono;
             }
-            item.in_doubt |= item.sent.is_some();
-            item.sent = Some(target);
-            item.sent_at = now;
+            let Some((number, item)) = self.queue.send_next(self.attempt) else {
+                return;
+            };
             let forward = Forward {
                 group: id,
                 term: target.1,
                 life: room.life,
-                id: self.first + at as u64,
-                write: item.write.map(|number| Sequence { life: room.life, number, settled }),
+                attempt: self.attempt,
+                place: self.place,
+                id: number,
+                write: item.number.map(|number| Sequence { life: room.life, number, settled }),
                 proto: item.proto,
                 keyspace: item.keyspace,
                 args: &item.args,
             };
             message::send(&mut room.out.sends, target.0.0, &Message::Forward(forward));
+            self.place += 1;
         }
     }
 
-    /// Whether what was sent to `target` should long have been answered.
-    fn unanswered(&self, target: (NodeId, Term), room: &Room<'_>) -> bool {
-        let again = Span(room.config.timing.resend_every.0 * 4);
-        self.items.iter().any(|item| {
-            !item.done && item.sent == Some(target) && item.sent_at.plus(again) <= room.now.mono
-        })
+    /// From now on commands go to `target`.
+    fn aim(&mut self, target: (NodeId, Term)) {
+        if self.target != Some(target) {
+            self.target = Some(target);
+            self.pause_until = None;
+            self.quiet_rounds = 0;
+            self.queue.rewind();
+            self.begin_attempt();
+        }
+    }
+
+    /// What is sent from now on belongs to a new attempt.
+    fn begin_attempt(&mut self) {
+        self.attempt += 1;
+        self.place = 0;
+    }
+
+    /// What is on its way should long have been answered: it is taken for lost, each time more reluctantly.
+    fn restart_if_quiet(&mut self, room: &Room<'_>) {
+        let timing = &room.config.timing;
+        let most = Span((timing.resend_every.0 * 4) << self.quiet_rounds).min(timing.patience);
+        let here = self.target.is_some_and(|(node, _)| node == room.config.node);
+        if here || self.queue.flying() == 0 || room.now.mono.since(self.quiet_since) < most {
+            return;
+        }
+        if most < timing.patience {
+            self.quiet_rounds += 1;
+        }
+        self.queue.rewind();
+        self.begin_attempt();
+        self.hint = None;
+        self.ask += 1;
     }
 
     /// Where this node holds no replica: who is said to lead, or else the replicas in turn, as long as
-    /// they are heard and answer.
+    /// they are heard.
     fn whom_to_ask(&mut self, id: GroupId, room: &Room<'_>) -> Option<(NodeId, Term)> {
         let replicas = room.placement.replicas(id);
         if let Some(hint) = self.hint {
-            if room.pulse.alive(hint.0) && !self.unanswered(hint, room) {
+            if room.pulse.alive(hint.0) {
                 return Some(hint);
             }
             self.hint = None;
             self.ask += 1;
         }
         for _ in replicas {
-            let asked = (replicas[self.ask % replicas.len()], Term(0));
-            if room.pulse.alive(asked.0) && !self.unanswered(asked, room) {
-                return Some(asked);
+            let asked = replicas[self.ask % replicas.len()];
+            if room.pulse.alive(asked) {
+                return Some((asked, Term(0)));
             }
             self.ask += 1;
         }
         None
     }
 
-    /// What became of an attempt.
-    pub(crate) fn on_answer(&mut self, from: NodeId, answer: &Answer<'_>, room: &mut Room<'_>) {
-        let Some(at) = answer.id.checked_sub(self.first).map(|at| at as usize) else {
-            return;
-        };
-        let Some(item) = self.items.get_mut(at).filter(|item| !item.done) else {
-            return;
-        };
-        if answer.fate == Fate::Done {
-            item.done = true;
-            room.answer_bytes(answer.group, item.origin, answer.bytes);
-            self.drop_done();
-            return;
+    /// What became of a command, or of an attempt.
+    pub(crate) fn on_answer(&mut self, answer: &Answer<'_>, room: &mut Room<'_>) {
+        let Answer { id, attempt, fate, .. } = *answer;
+        self.quiet_since = room.now.mono;
+        self.quiet_rounds = 0;
+        match fate {
+            Fate::Done => self.complete(id, answer.bytes, answer.group, room),
+            Fate::Overwritten => {
+                if self.queue.rewind_to(id, attempt) {
+                    self.begin_attempt();
+                }
+            }
+            Fate::NotLeader | Fate::Busy | Fate::Gap => {
+                let current = attempt == self.attempt;
+                if self.queue.take_back(id, attempt) {
+                    self.begin_attempt();
+                }
+                if current && fate != Fate::Gap {
+                    self.pause_or_follow(answer, room);
+                }
+            }
         }
-        let attempt = (from, answer.term);
-        if item.sent == Some(attempt) {
-            item.sent = None;
-        }
-        if answer.fate == Fate::Busy {
-            self.pause_until =
-                Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
-            return;
-        }
+    }
+
+    /// The attempt has ended early: either somebody else leads, or the same node is asked again after a while.
+    fn pause_or_follow(&mut self, answer: &Answer<'_>, room: &Room<'_>) {
         let told = answer.leader.map(|leader| (leader, answer.reign));
-        let newer = told.filter(|hint| {
-            *hint != attempt && self.hint.is_none_or(|known| hint.1 > known.1 || known == attempt)
+        let newer = told.filter(|told| {
+            Some(*told) != self.target
+                && (self.hint.is_none_or(|known| told.1 > known.1) || self.hint == self.target)
         });
-        if newer.is_some() {
+        if answer.fate == Fate::NotLeader && newer.is_some() {
             self.hint = newer;
-        } else if self.hint.is_none() || self.hint == Some(attempt) {
+            return;
+        }
+        if answer.fate == Fate::NotLeader && (self.hint.is_none() || self.hint == self.target) {
             self.hint = None;
             self.ask += 1;
-            self.pause_until =
-                Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
         }
+        self.pause_until = Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
+    }
+
+    fn complete(&mut self, id: u64, answer: &[u8], group: GroupId, room: &mut Room<'_>) {
+        let Some(origin) = self.queue.finish(id) else {
+            return;
+        };
+        self.window.note(answer.len());
+        if self.queue.flying() == 0 {
+            // Whatever its leader was busy with for our sake is done.
+            self.pause_until = None;
+        }
+        room.answer_bytes(group, origin, answer);
     }
 
     /// A write of ours was applied here: that is its answer, whoever took it.
@@ -260,24 +290,17 @@ impl Outbox {
         group: GroupId,
         room: &mut Room<'_>,
     ) {
-        // Numbers rise along the queue: most often the leader's answer came first, and the search ends at
-        // once.
-        let later = |item: &&mut Item| item.write.is_some_and(|write| write >= number);
-        let found = self.items.iter_mut().find(later);
-        if let Some(item) = found.filter(|item| item.write == Some(number) && !item.done) {
-            item.done = true;
-            room.answer_bytes(group, item.origin, answer);
-            self.drop_done();
+        if let Some(id) = self.queue.find(number) {
+            self.complete(id, answer, group, room);
         }
     }
 
     /// What was in flight to a node may be lost.
     pub(crate) fn peer_reset(&mut self, node: NodeId) {
-        for item in &mut self.items {
-            if item.sent.is_some_and(|(to, _)| to == node) {
-                item.in_doubt = true;
-                item.sent = None;
-            }
+        if self.target.is_some_and(|(target, _)| target == node) {
+            self.quiet_rounds = 0;
+            self.queue.rewind();
+            self.begin_attempt();
         }
         if self.hint.is_some_and(|(leader, _)| leader == node) {
             self.hint = None;
@@ -285,42 +308,24 @@ impl Outbox {
         }
     }
 
-    /// Commands that nobody has taken for too long are answered with an error: surely not applied. One
+    /// Commands that nobody has taken for too long are answered with an error: surely not applied. A write
     /// that may have been waits until that is known.
     fn give_up_overdue(&mut self, id: GroupId, room: &mut Room<'_>) {
-        while let Some(item) = self.items.front_mut() {
-            let unknown = item.write.is_some() && (item.in_doubt || item.sent.is_some());
-            if item.done || room.now.mono < item.deadline || unknown {
-                break;
-            }
-            item.done = true;
-            let (origin, proto) = (item.origin, item.proto);
+        while let Some((overdue, proto)) = self.queue.next_overdue(room.now.mono) {
+            let origin = self.queue.finish(overdue).expect("only what is not done is overdue");
             room.answer(id, origin, proto, |reply| {
                 reply.error("CLUSTERDOWN The partition has no leader; nothing was done");
             });
-            self.drop_done();
-        }
-    }
-
-    fn drop_done(&mut self) {
-        while let Some(item) = self.items.pop_front_if(|item| item.done) {
-            self.first += 1;
-            if self.spare.len() < SPARE {
-                self.spare.push(item.args);
-            }
         }
     }
 
     /// When to look again even if nothing arrives.
     pub(crate) fn deadline(&self, now: Instant, config: &EngineConfig) -> Option<Instant> {
-        let front = self.items.front()?;
-        let mut at = now.plus(config.timing.resend_every);
-        if front.deadline > now {
-            at = at.min(front.deadline);
+        if self.queue.is_empty() {
+            return None;
         }
-        if let Some(until) = self.pause_until.filter(|until| *until > now) {
-            at = at.min(until);
-        }
-        Some(at)
+        let regular = now.plus(config.timing.resend_every);
+        let others = [self.queue.deadline(), self.pause_until];
+        Some(others.into_iter().flatten().filter(|at| *at > now).fold(regular, Instant::min))
     }
 }

@@ -166,7 +166,7 @@ impl Group {
         if !self.raft.leads() {
             let (reign, leader) = (self.raft.term(), self.raft.leader());
             for (origin, _) in core::mem::take(&mut self.batch.waiters) {
-                room.not_taken(self.id, origin, Fate::NotTaken, reign, leader);
+                room.not_taken(self.id, origin, Fate::Overwritten, reign, leader);
             }
             self.batch.entry.clear();
             return;

@@ -64,7 +64,7 @@ impl Group {
                     *room.scratch = bytes;
                     return;
                 }
-                Some(_) => {}
+                Some(ref bytes) => self.found_bytes += bytes.len(),
                 None => position = self.catch_up(room),
             }
         }
@@ -133,7 +133,7 @@ impl Group {
     }
 
     /// What a read finds now; `None` if the log's time has to pass the clock's first.
-    fn look(&self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
+    fn look(&mut self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
         let Request { spec, keyspace, proto, args, .. } = request;
         let chance = if spec.id == CommandId::RandomKey { room.chance.bits() } else { 0 };
         let reading = Reading { log: super::apply::log_time(self), wall: room.now.wall, chance };
@@ -150,6 +150,7 @@ impl Group {
             return None;
         }
         let miss = matches!(bytes.as_slice(), b"$-1\r\n" | b"_\r\n");
+        self.finds.note(bytes.len());
         room.counts.hits += u64::from(!miss);
         room.counts.misses += u64::from(miss);
         Some(bytes)
@@ -169,6 +170,7 @@ impl Group {
             let WaitingRead { origin, spec, keyspace, proto, .. } = *read;
             let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
             read.found = self.look(&request, room);
+            self.found_bytes += read.found.as_ref().map_or(0, Vec::len);
         }
         self.reads = reads;
     }
@@ -187,6 +189,7 @@ impl Group {
         for mut read in waiting {
             match &read.found {
                 Some(found) if read.round <= confirmed => {
+                    self.found_bytes -= found.len();
                     room.answer_bytes(self.id, read.origin, found);
                 }
                 Some(_) => self.reads.push(read),
@@ -210,10 +213,11 @@ impl Group {
     fn give_back(&mut self, waiting: Vec<WaitingRead>, outbox: &mut Outbox, room: &mut Room<'_>) {
         let (reign, leader) = (self.raft.term(), self.raft.leader());
         let mut buffer = ArgsBuffer::default();
+        self.found_bytes = 0;
         for read in waiting {
             match read.origin {
                 Origin::Peer { .. } => {
-                    room.not_taken(self.id, read.origin, Fate::NotTaken, reign, leader);
+                    room.not_taken(self.id, read.origin, Fate::Overwritten, reign, leader);
                 }
                 Origin::None => {}
                 Origin::Client(_) | Origin::Lane(..) => {

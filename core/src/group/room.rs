@@ -57,8 +57,8 @@ pub(crate) enum Origin {
     Client(Ticket),
     /// A client of another engine of this node.
     Lane(LaneId, Ticket),
-    /// Another node, which forwarded the command for the reign of `term`.
-    Peer { node: NodeId, life: Life, id: u64, term: Term },
+    /// Another node, which forwarded the command.
+    Peer { node: NodeId, life: Life, attempt: u64, id: u64 },
 }
 
 impl Journal for Wal {
@@ -88,6 +88,12 @@ impl Room<'_> {
             sends: &mut self.out.sends,
             events: &mut self.out.events,
         }
+    }
+
+    /// Whether so much waits for a node that nothing more should be done for it.
+    pub(crate) fn clogged(&self, node: NodeId) -> bool {
+        let unsent = self.pulse.peer(node).map_or(0, |peer| peer.unsent);
+        unsent + self.out.sends.len(node.0) > self.config.limits.peer_bytes
     }
 
     /// Answers a command of a group.
@@ -130,9 +136,9 @@ impl Room<'_> {
                 let message = Message::Handback(Handback { ticket, bytes });
                 message::send(&mut self.out.handoffs, u32::from(lane.0), &message);
             }
-            Origin::Peer { node, life, id, term } => {
-                let (fate, leader, reign) = (Fate::Done, None, term);
-                let answer = Answer { group, life, id, fate, term, reign, leader, bytes };
+            Origin::Peer { node, life, attempt, id } => {
+                let (fate, leader, reign) = (Fate::Done, None, Term(0));
+                let answer = Answer { group, life, attempt, id, fate, reign, leader, bytes };
                 message::send(&mut self.out.sends, node.0, &Message::Answer(answer));
             }
         }
@@ -154,8 +160,9 @@ impl Room<'_> {
                     reply.error("TRYAGAIN The write was not applied: leadership was lost");
                 });
             }
-            Origin::Peer { node, life, id, term } => {
-                let answer = Answer { group, life, id, fate, term, reign, leader, bytes: &[] };
+            Origin::Peer { node, life, attempt, id } => {
+                let bytes = &[];
+                let answer = Answer { group, life, attempt, id, fate, reign, leader, bytes };
                 message::send(&mut self.out.sends, node.0, &Message::Answer(answer));
             }
         }

@@ -165,25 +165,29 @@ fn take_chunk<'a>(reader: &mut Reader<'a>) -> Result<Chunk<'a>, Malformed> {
 fn take_forward<'a>(reader: &mut Reader<'a>) -> Result<Forward<'a>, Malformed> {
     let group = GroupId(reader.u32()?);
     let term = Term(reader.u64()?);
-    let (life, id) = (Life(reader.u64()?), reader.u64()?);
+    let (life, attempt) = (Life(reader.u64()?), reader.u64()?);
+    let (place, id) = (reader.u64()?, reader.u64()?);
     let write = if flag(reader.u8()?)? { Some(take_sequence(reader)?) } else { None };
     let proto = take_proto(reader)?;
     let keyspace = Keyspace(reader.u8()?);
-    Ok(Forward { group, term, life, id, write, proto, keyspace, args: reader.bytes()? })
+    let args = reader.bytes()?;
+    Ok(Forward { group, term, life, attempt, place, id, write, proto, keyspace, args })
 }
 
 fn take_answer<'a>(reader: &mut Reader<'a>) -> Result<Answer<'a>, Malformed> {
     Ok(Answer {
         group: GroupId(reader.u32()?),
         life: Life(reader.u64()?),
+        attempt: reader.u64()?,
         id: reader.u64()?,
         fate: match reader.u8()? {
             0 => Fate::Done,
-            1 => Fate::NotTaken,
-            2 => Fate::Busy,
+            1 => Fate::Overwritten,
+            2 => Fate::NotLeader,
+            3 => Fate::Busy,
+            4 => Fate::Gap,
             _ => return Err(Malformed),
         },
-        term: Term(reader.u64()?),
         reign: Term(reader.u64()?),
         leader: Some(NodeId(reader.u32()?)).filter(|node| *node != NodeId(0)),
         bytes: reader.bytes()?,

@@ -191,6 +191,8 @@ fn put_chunk_taken(lane: &mut Vec<u8>, taken: &ChunkTaken) -> usize {
 fn put_forward(lane: &mut Vec<u8>, forward: &Forward<'_>) -> usize {
     let start = put_short(lane, FORWARD, forward.group, forward.term);
     put_u64(lane, forward.life.0);
+    put_u64(lane, forward.attempt);
+    put_u64(lane, forward.place);
     put_u64(lane, forward.id);
     put_u8(lane, u8::from(forward.write.is_some()));
     if let Some(write) = &forward.write {
@@ -206,16 +208,18 @@ fn put_answer(lane: &mut Vec<u8>, answer: &Answer<'_>) -> usize {
     let start = begin(lane, ANSWER);
     put_u32(lane, answer.group.0);
     put_u64(lane, answer.life.0);
+    put_u64(lane, answer.attempt);
     put_u64(lane, answer.id);
     put_u8(
         lane,
         match answer.fate {
             Fate::Done => 0,
-            Fate::NotTaken => 1,
-            Fate::Busy => 2,
+            Fate::Overwritten => 1,
+            Fate::NotLeader => 2,
+            Fate::Busy => 3,
+            Fate::Gap => 4,
         },
     );
-    put_u64(lane, answer.term.0);
     put_u64(lane, answer.reign.0);
     put_u32(lane, answer.leader.map_or(0, |node| node.0));
     put_bytes(lane, answer.bytes);

@@ -182,8 +182,12 @@ pub(crate) struct Forward<'a> {
     pub(crate) group: GroupId,
     /// The reign it is meant for: taken in this one or not at all.
     pub(crate) term: Term,
-    /// Which run of the sender asks, and which of its commands: echoed in the answer.
+    /// Which run of the sender asks, in which of its attempts: larger ones are newer.
     pub(crate) life: Life,
+    pub(crate) attempt: u64,
+    /// How many commands of the attempt came before.
+    pub(crate) place: u64,
+    /// Which of its commands it is.
     pub(crate) id: u64,
     pub(crate) write: Option<Sequence>,
     pub(crate) proto: Proto,
@@ -207,22 +211,26 @@ pub(crate) struct Sequence {
 pub(crate) enum Fate {
     /// Answered: the bytes are the reply.
     Done,
-    /// Surely not applied, by this attempt: not the leader of that term, or overwritten. The answer
-    /// names the leader if it is known.
-    NotTaken,
-    /// Busy: surely not applied, try again later.
+    /// Taken by this attempt, and surely not applied: leadership was lost before.
+    Overwritten,
+    /// Neither it nor anything behind it in the attempt is taken: not the leader of that term. The answer names
+    /// the leader if it is known.
+    NotLeader,
+    /// Neither it nor anything behind it in the attempt is taken: try again later.
     Busy,
+    /// Neither it nor anything behind it in the attempt is taken: something before it did not arrive.
+    Gap,
 }
 
 /// The answer to a [`Forward`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer<'a> {
     pub(crate) group: GroupId,
+    /// As in the command.
     pub(crate) life: Life,
+    pub(crate) attempt: u64,
     pub(crate) id: u64,
     pub(crate) fate: Fate,
-    /// The reign the command was meant for: tells which attempt is answered.
-    pub(crate) term: Term,
     /// The sender's own term, and who leads in it as far as it knows.
     pub(crate) reign: Term,
     pub(crate) leader: Option<NodeId>,

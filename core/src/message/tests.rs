@@ -114,6 +114,8 @@ fn commands_and_their_answers_come_back() {
             group: GROUP,
             term: TERM,
             life: Life(2),
+            attempt: 8,
+            place: 6,
             id: 77,
             write,
             proto: Proto::Resp3,
@@ -121,15 +123,19 @@ fn commands_and_their_answers_come_back() {
             args: b"abc",
         }));
     }
-    for (fate, leader) in
-        [(Fate::Done, None), (Fate::NotTaken, Some(NodeId(3))), (Fate::Busy, Some(NodeId(1)))]
-    {
+    for (fate, leader) in [
+        (Fate::Done, None),
+        (Fate::Overwritten, None),
+        (Fate::NotLeader, Some(NodeId(3))),
+        (Fate::Busy, Some(NodeId(1))),
+        (Fate::Gap, Some(NodeId(1))),
+    ] {
         check(&Message::Answer(Answer {
             group: GROUP,
             life: Life(2),
+            attempt: 8,
             id: 77,
             fate,
-            term: TERM,
             reign: Term(4),
             leader,
             bytes: b"+OK",

@@ -30,6 +30,11 @@ impl Gather {
         part
     }
 
+    /// Bytes of all parts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum()
+    }
+
     pub(crate) fn complete(&self) -> bool {
         self.missing == 0
     }

@@ -13,6 +13,13 @@ use crate::message::Ticket;
 use crate::outputs::{Lanes, Outputs};
 use crate::resp::Proto;
 use crate::session::gather::Gather;
+use crate::window::Window;
+
+/// Commands of a new client that are open at once, at most.
+const FIRST_OPEN: usize = 16;
+
+/// An empty buffer above this is freed.
+const KEEP_BYTES: usize = 4 << 10;
 
 /// The clients of one engine.
 #[derive(Debug, Default)]
@@ -36,6 +43,11 @@ pub(crate) struct Client {
     slots: VecDeque<Slot>,
     /// Answers that wait for earlier ones.
     stash: Vec<u8>,
+    /// Slots that are answered and wait for earlier ones.
+    stashed: usize,
+    /// Bytes in the parts of commands that were split.
+    gathered: usize,
+    window: Window,
     /// Hung up on once everything taken is answered.
     pub(crate) closing: bool,
 }
@@ -56,7 +68,7 @@ enum State {
 }
 
 impl Sessions {
-    pub(crate) fn open(&mut self, client: ClientId, connection: Connection) {
+    pub(crate) fn open(&mut self, client: ClientId, connection: Connection, budget: usize) {
         let at = client.0 as usize;
         if at >= self.clients.len() {
             self.clients.resize_with(at + 1, || None);
@@ -71,6 +83,9 @@ impl Sessions {
             first: 0,
             slots: VecDeque::new(),
             stash: Vec::new(),
+            stashed: 0,
+            gathered: 0,
+            window: Window::new(budget, FIRST_OPEN),
             closing: false,
         });
     }
@@ -143,13 +158,16 @@ impl Sessions {
         let at = ticket.sequence.checked_sub(client.first).expect("it is answered once") as usize;
         let slot = &mut client.slots[at];
         if let State::Split(gather) = &mut slot.state {
-            write(gather.part(ticket.part));
+            let part = gather.part(ticket.part);
+            write(part);
+            client.gathered += part.len();
             if !gather.complete() {
                 return;
             }
             let State::Split(gather) = core::mem::replace(&mut slot.state, State::Waiting) else {
                 return;
             };
+            client.gathered -= gather.bytes();
             client.put(at, lanes, &mut self.lost, |out| gather.merge(out));
         } else {
             client.put(at, lanes, &mut self.lost, write);
@@ -184,6 +202,13 @@ impl Client {
         self.slots.len()
     }
 
+    /// Whether another command can be taken: the answers of this client that its driver has not taken, and
+    /// those that its open commands are expected to bring, stay within the budget.
+    pub(crate) fn has_room(&self, lanes: &Lanes, budget: usize) -> bool {
+        let held = lanes.len(self.number) + self.stash.len() + self.gathered;
+        self.window.fits(self.slots.len(), held, budget)
+    }
+
     /// Answers slot `at`: into the lane if it is its turn, into the stash otherwise.
     fn put(
         &mut self,
@@ -193,26 +218,34 @@ impl Client {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         let number = self.number;
-        if self.slots[at].mute {
+        let state = if self.slots[at].mute {
             write(lost);
-            self.slots[at].state = State::Ready(0, 0);
+            State::Ready(0, 0)
         } else if at == 0 {
-            write(lanes.lane(number));
-            self.slots[0].state = State::Ready(0, 0);
+            let lane = lanes.lane(number);
+            let start = lane.len();
+            write(lane);
+            self.window.note(lane.len() - start);
+            State::Ready(0, 0)
         } else {
             let start = self.stash.len();
             write(&mut self.stash);
-            self.slots[at].state = State::Ready(start, self.stash.len());
-        }
+            self.window.note(self.stash.len() - start);
+            State::Ready(start, self.stash.len())
+        };
+        self.slots[at].state = state;
+        self.stashed += 1;
         while let Some(State::Ready(start, end)) = self.slots.front().map(|slot| &slot.state) {
             if start < end {
                 lanes.lane(number).extend_from_slice(&self.stash[*start..*end]);
             }
             self.slots.pop_front();
+            self.stashed -= 1;
             self.first += 1;
         }
-        if self.slots.iter().all(|slot| !matches!(slot.state, State::Ready(..))) {
+        if self.stashed == 0 {
             self.stash.clear();
+            self.stash.shrink_to(KEEP_BYTES);
         }
     }
 }

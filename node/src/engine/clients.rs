@@ -18,11 +18,8 @@ const PARTIAL_BYTES: usize = 64 << 10;
 /// A buffer for answers above this is not kept.
 const KEEP_REPLY_BYTES: usize = 16 << 10;
 
-/// Commands of one client that its first turn takes, and that any turn takes.
-const FIRST_ALLOWANCE: usize = 128;
-const MOST_ALLOWANCE: usize = 1_024;
-/// With fewer bytes of answers in a turn than this, the next turn takes more commands.
-const SMALL_ANSWERS: usize = 256 << 10;
+/// Commands of one client that a turn takes at most, so that it leaves time for others.
+const MOST_COMMANDS: usize = 1_024;
 
 /// Limits on clients.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +55,6 @@ struct Client {
     wire: Option<Wire>,
     /// Some of its commands were left for a later turn.
     halted: bool,
-    /// How many of its commands one turn takes: fewer if their answers are large.
-    allowance: usize,
     /// It sends no more, or nothing that is understood.
     ended: bool,
     /// Its last answer is on its way.
@@ -92,7 +87,6 @@ impl Client {
         Self {
             wire: Some(wire),
             halted: false,
-            allowance: FIRST_ALLOWANCE,
             ended: false,
             closing: false,
             needs: 0,
@@ -224,7 +218,7 @@ impl Clients {
     fn feed(&mut self, turn: &mut Turn<'_>, id: u32, arena: &Arena, source: Source) {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
-        let most = Most { bytes: self.limits.command_bytes, commands: client.allowance };
+        let most = self.limits.command_bytes;
         let client_id = ClientId(id);
         let halt = match source {
             Source::Arena(start, end) => {
@@ -274,11 +268,8 @@ impl Clients {
         let Some(client) = self.open.get_mut(id as usize) else { return };
         let Some(wire) = &mut client.wire else { return };
         let sent = wire.send(bytes);
-        if bytes.len() < SMALL_ANSWERS {
-            client.allowance = (client.allowance * 2).min(MOST_ALLOWANCE);
-        } else if bytes.len() > PAUSE_BYTES {
-            client.allowance = (client.allowance / 4).max(1);
-        }
+        // It may have been halted because these answers were still to be taken.
+        self.resume |= client.halted && wire.unsent_len() <= PAUSE_BYTES;
         if bytes.capacity() > KEEP_REPLY_BYTES {
             *bytes = Vec::new();
         }
@@ -312,23 +303,15 @@ impl Clients {
     }
 }
 
-/// What one turn takes of one client.
-#[derive(Clone, Copy)]
-struct Most {
-    /// Bytes of one command.
-    bytes: usize,
-    commands: usize,
-}
-
 /// Takes up a large command where the parser stopped, then goes on as usual.
 fn resume(
     turn: &mut Turn<'_>,
     client: ClientId,
     bytes: &[u8],
     args: &mut ArgsBuffer,
-    most: Most,
+    most: usize,
 ) -> (usize, Halt) {
-    match parse_more(bytes, args, most.bytes) {
+    match parse_more(bytes, args, most) {
         Ok(Parsed::Incomplete { at_least }) => (0, Halt::Incomplete(at_least)),
         Err(error) => (bytes.len(), Halt::Broken(error)),
         Ok(Parsed::Command { used }) => {
@@ -346,11 +329,11 @@ fn request_all(
     client: ClientId,
     bytes: &[u8],
     args: &mut ArgsBuffer,
-    most: Most,
+    most: usize,
 ) -> (usize, Halt) {
     let mut used = 0;
-    for _ in 0..most.commands {
-        match parse(&bytes[used..], args, most.bytes) {
+    for _ in 0..MOST_COMMANDS {
+        match parse(&bytes[used..], args, most) {
             Ok(Parsed::Incomplete { at_least }) => return (used, Halt::Incomplete(at_least)),
             Err(error) => return (bytes.len(), Halt::Broken(error)),
             Ok(Parsed::Command { used: count }) => {

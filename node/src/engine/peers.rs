@@ -91,6 +91,7 @@ impl Peers {
         }
         for (node, source) in self.arrived.drain(..) {
             let Some(Some(peer)) = self.by_node.get_mut(node as usize) else { continue };
+            turn.peer_unsent(NodeId(node), peer.wire.unsent_len());
             match source {
                 Source::Arena(start, end) => {
                     let bytes = &arena.bytes()[start..end];

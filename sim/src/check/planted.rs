@@ -68,7 +68,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 37] = [
+pub const ALL: [Bug; 38] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -106,6 +106,7 @@ pub const ALL: [Bug; 37] = [
     Bug::NoIndirectProbe,
     Bug::SuspicionForever,
     Bug::DeadRevivedByRumour,
+    Bug::RefusalForgotten,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -136,7 +137,8 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::DoubtfulTailIgnored
         | Bug::WaiterByIndex
         | Bug::RetryNotDeduplicated
-        | Bug::ReplyBeforeCommit => answers(bug),
+        | Bug::ReplyBeforeCommit
+        | Bug::RefusalForgotten => answers(bug),
         Bug::SnapshotDropsNewer
         | Bug::SnapshotWrongTerm
         | Bug::SnapshotBeforeDurable
@@ -272,6 +274,11 @@ fn answers(bug: Bug) -> Option<Row> {
         Bug::ReplyBeforeCommit => (
             &[REPLY, LINEARIZABLE],
             "any write with delays; for the harm itself, a leader that dies just after it has appended",
+        ),
+        Bug::RefusalForgotten => (
+            &[ONCE, LINEARIZABLE, LIVENESS],
+            "clients at nodes that forward, small limits, so that a leader is busy for some of the \
+             writes of an attempt and not for the ones behind them",
         ),
         _ => return None,
     })
