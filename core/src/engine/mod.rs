@@ -3,6 +3,7 @@
 
 mod beats;
 mod forward;
+mod lead_back;
 mod recovery;
 mod request;
 mod turn;
@@ -43,6 +44,7 @@ pub struct Engine {
     partitions: Vec<Option<Partition>>,
     pulse: Pulse,
     beats: beats::Beats,
+    strays: lead_back::Strays,
     wal: Wal,
     sessions: Sessions,
     /// What CONFIG SET has changed.
@@ -83,6 +85,7 @@ struct Partition {
     wake: Option<Instant>,
     /// Who was known to lead when the beats' sums were last brought up to date.
     known: Option<(NodeId, Term)>,
+    home: lead_back::Home,
 }
 
 impl Engine {

@@ -286,10 +286,8 @@ impl<'t> Turn<'t> {
             if begun {
                 partition.outbox.flush(id, partition.group.as_ref(), &mut room);
             }
-            let config = room.config;
-            let now = room.now;
-            let group = partition.group.as_ref().and_then(|group| group.deadline(now, config));
-            let outbox = partition.outbox.deadline(now.mono, config);
+            let group = partition.group.as_ref().and_then(|group| group.deadline(&room));
+            let outbox = partition.outbox.deadline(room.now.mono, room.config);
             let at = group.into_iter().chain(outbox).min();
             self.arm(id, at);
             self.note_leader(id);

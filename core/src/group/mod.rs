@@ -217,8 +217,9 @@ impl Group {
     }
 
     /// When something has to happen here even if nothing arrives.
-    pub(crate) fn deadline(&self, now: Now, config: &EngineConfig) -> Option<Instant> {
-        let mut at = self.raft.deadline(now.mono, config);
+    pub(crate) fn deadline(&self, room: &Room<'_>) -> Option<Instant> {
+        let Room { now, config, .. } = *room;
+        let mut at = self.raft.deadline(now.mono, config, room.pulse);
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
         if self.raft.leads() {
             if let Some(deadline) =

@@ -34,8 +34,8 @@ pub(crate) struct Outbox {
     hint: Option<(NodeId, Term)>,
     /// Which replica to ask next if nobody is said to.
     ask: usize,
-    /// Not before then is anything tried again.
-    pause_until: Option<Instant>,
+    /// Not before then is anything tried again, but in a later reign.
+    pause_until: Option<(Instant, Term)>,
     spare: Vec<Vec<u8>>,
 }
 
@@ -153,7 +153,7 @@ impl Outbox {
     pub(crate) fn flush(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
         self.give_up_overdue(id, room);
         let now = room.now.mono;
-        if self.items.is_empty() || self.pause_until.is_some_and(|until| now < until) {
+        if self.items.is_empty() {
             return;
         }
         let target = match group {
@@ -163,6 +163,9 @@ impl Outbox {
         let Some(target) = target.filter(|(node, _)| *node != room.config.node) else {
             return;
         };
+        if self.pause_until.is_some_and(|(until, reign)| now < until && target.1 <= reign) {
+            return;
+        }
         let lost = self.unanswered(target, room);
         let settled = self.settled();
         for (at, item) in self.items.iter_mut().enumerate() {
@@ -233,9 +236,9 @@ impl Outbox {
         if item.sent == Some(attempt) {
             item.sent = None;
         }
+        let pause = room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4));
         if answer.fate == Fate::Busy {
-            self.pause_until =
-                Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
+            self.pause_until = Some((pause, answer.term));
             return;
         }
         let told = answer.leader.map(|leader| (leader, answer.reign));
@@ -247,8 +250,7 @@ impl Outbox {
         } else if self.hint.is_none() || self.hint == Some(attempt) {
             self.hint = None;
             self.ask += 1;
-            self.pause_until =
-                Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
+            self.pause_until = Some((pause, answer.term));
         }
     }
 
@@ -318,7 +320,7 @@ impl Outbox {
         if front.deadline > now {
             at = at.min(front.deadline);
         }
-        if let Some(until) = self.pause_until.filter(|until| *until > now) {
+        if let Some((until, _)) = self.pause_until.filter(|(until, _)| *until > now) {
             at = at.min(until);
         }
         Some(at)
