@@ -144,7 +144,12 @@ impl Turn<'_> {
         }
         (peer.alive, peer.changed_at) = (true, now);
         self.out.events.push(Event::PeerSilent { node: from, silent: false });
-        self.each_group(|group, _| group.raft.leads());
+        // Commands on their way to it, or answers to them, may have been lost meanwhile.
+        self.each_partition(|partition, _| {
+            partition.outbox.peer_reset(from);
+            let leads = partition.group.as_ref().is_some_and(|group| group.raft.leads());
+            leads || !partition.outbox.is_empty()
+        });
     }
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat) {

@@ -8,6 +8,7 @@ mod recovery;
 mod request;
 mod turn;
 mod view;
+mod wait;
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Engine {
     strays: lead_back::Strays,
     wal: Wal,
     sessions: Sessions,
+    /// Clients that wait for replicas.
+    waits: Vec<wait::Wait>,
     /// What CONFIG SET has changed.
     settings: Settings,
     /// Clients that ever connected.

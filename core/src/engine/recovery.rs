@@ -110,6 +110,7 @@ fn assemble(
         strays: Strays::default(),
         wal,
         sessions: Sessions::default(),
+        waits: Vec::new(),
         settings: Settings::default(),
         connections: 0,
         chance: Chance::new(seed, 1),

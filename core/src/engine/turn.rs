@@ -220,6 +220,7 @@ impl<'t> Turn<'t> {
     /// A client hung up; its answers are dropped.
     pub fn client_gone(&mut self, client: ClientId) {
         self.engine.sessions.close(client);
+        self.engine.waits.retain(|wait| !wait.is_of(client));
         self.out.replies.drop_lane(client.0);
     }
 
@@ -246,6 +247,7 @@ impl<'t> Turn<'t> {
         self.check_disk();
         self.tick_beats();
         self.tick_groups();
+        self.go_on_waiting();
         self.finish_groups();
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
@@ -361,6 +363,9 @@ impl<'t> Turn<'t> {
             if at < wake.0 {
                 wake = (at, "disk");
             }
+        }
+        if self.engine.sessions.has_gathered() {
+            wake = (self.engine.now.mono, "wait");
         }
         (wake.0.max(Instant(self.engine.now.mono.0 + 1)), wake.1)
     }

@@ -10,6 +10,7 @@ mod reads;
 mod room;
 mod scan;
 mod scrub;
+mod waits;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -55,6 +56,7 @@ pub(crate) struct Group {
     /// Whom to answer when entries are applied, in log order.
     waiters: VecDeque<Waiter>,
     reads: Vec<WaitingRead>,
+    waits: Vec<waits::WaitingAck>,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u64,
     /// Reads go on and the lease is old: append something.
@@ -138,6 +140,7 @@ impl Group {
             batch: propose::Batch::default(),
             waiters: VecDeque::new(),
             reads: Vec::new(),
+            waits: Vec::new(),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -209,6 +212,7 @@ impl Group {
         self.raft.advance_commit(&mut room.io());
         self.apply(outbox, room);
         self.serve_reads(outbox, room);
+        self.serve_waits(room);
         self.raft.acknowledge(&mut room.io());
         self.raft.send_appends(&mut room.io());
         self.work_on_image(room);
@@ -232,6 +236,9 @@ impl Group {
             if let Some(scrub) = self.scrub.deadline(self.applied, now.mono, config) {
                 sooner(scrub);
             }
+        }
+        if let Some(until) = self.waits_until() {
+            sooner(until);
         }
         if let Some(image) = self.image.deadline(now.mono, config) {
             sooner(image);

@@ -30,6 +30,10 @@ impl Gather {
         part
     }
 
+    pub(crate) fn merges(&self, how: Merge) -> bool {
+        self.merge == how
+    }
+
     pub(crate) fn complete(&self) -> bool {
         self.missing == 0
     }

@@ -2,6 +2,7 @@
 
 mod leaders;
 mod three;
+mod wait;
 
 use driftless_core::GroupId;
 
