@@ -166,6 +166,8 @@ pub struct Timing {
     pub patience: Span,
     /// How long a sync may take before the engine hands its leaderships over.
     pub disk_stall: Span,
+    /// How long a node must have been well before the groups that it should lead are handed back to it.
+    pub lead_back_after: Span,
     /// How often the replicas of a group that changed compare their digests.
     pub scrub_every: Span,
     /// How far a node's clock may run ahead of those of a majority before it goes by theirs, in
@@ -184,6 +186,7 @@ impl Default for Timing {
             resend_every: Span::millis(250),
             patience: Span::millis(5_000),
             disk_stall: Span::millis(1_000),
+            lead_back_after: Span::millis(5_000),
             scrub_every: Span::millis(30_000),
             clock_error_ms: 60_000,
         }

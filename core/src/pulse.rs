@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::ids::{Life, NodeId};
-use crate::time::{Instant, Now, WallTime};
+use crate::time::{Instant, Now, Span, WallTime};
 
 /// Clocks that are compared, at most: more make the median no better.
 const MOST_CLOCKS: usize = 16;
@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     pub(crate) stalled: bool,
     /// Says that it hears this node; believed until it says otherwise.
     pub(crate) hears: bool,
+    /// When it last came, went, restarted or changed its mind about any of this.
+    pub(crate) changed_at: Instant,
     /// What its clock showed, and when it said so.
     pub(crate) clock: Option<(WallTime, Instant)>,
     /// Bytes that wait to be sent to it, as the driver has said last.
@@ -46,6 +48,7 @@ impl Pulse {
             alive: false,
             stalled: false,
             hears: true,
+            changed_at: Instant(0),
             clock: None,
             unsent: 0,
         };
@@ -96,6 +99,11 @@ impl Pulse {
     /// Heard, and hears this node.
     pub(crate) fn connected(&self, node: NodeId) -> bool {
         self.peer(node).is_some_and(|peer| peer.alive && peer.hears)
+    }
+
+    /// Whether nothing about a node has changed for `span`.
+    pub(crate) fn steady(&self, node: NodeId, now: Instant, span: Span) -> bool {
+        self.peer(node).is_some_and(|peer| now.since(peer.changed_at) >= span)
     }
 
     /// Alive, and its disk answers: fit to lead.

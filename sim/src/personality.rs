@@ -117,6 +117,7 @@ fn draw_timing(chance: &mut Chance, timing: &mut Timing) {
     timing.patience = Span::millis(pick(chance, &[500, 2_000, 5_000]));
     timing.disk_stall = Span::millis(pick(chance, &[200, 1_000]));
     timing.scrub_every = Span::millis(pick(chance, &[500, 5_000, 30_000]));
+    timing.lead_back_after = Span::millis(pick(chance, &[200, 1_000, 5_000]));
     timing.clock_error_ms = pick(chance, &[500, 60_000, 60_000]);
 }
 

@@ -306,4 +306,6 @@ pub enum Merge {
     AllOk,
     /// The first that is not null counts (RANDOMKEY).
     FirstFound,
+    /// The smallest integer (WAIT).
+    Least,
 }

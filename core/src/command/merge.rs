@@ -29,6 +29,7 @@ pub fn merge(
     }
     match how {
         Merge::Sum => sum(&values, reply),
+        Merge::Least => least(&values, reply),
         Merge::AllOk => {
             if values.iter().any(|value| *value != Value::Simple(b"OK")) {
                 return Err(Malformed);
@@ -60,6 +61,16 @@ fn sum(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
         total = total.checked_add(*part).ok_or(Malformed)?;
     }
     reply.integer(total);
+    Ok(())
+}
+
+fn least(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
+    let mut least = None;
+    for value in values {
+        let Value::Integer(part) = value else { return Err(Malformed) };
+        least = Some(least.map_or(*part, |least: i64| least.min(*part)));
+    }
+    reply.integer(least.ok_or(Malformed)?);
     Ok(())
 }
 
@@ -110,6 +121,7 @@ mod tests {
     #[test]
     fn parts_become_one_answer() {
         check(Merge::Sum, &[":1\r\n", ":0\r\n", ":12\r\n"], &[], Ok(":13\r\n"));
+        check(Merge::Least, &[":2\r\n", ":1\r\n", ":12\r\n"], &[], Ok(":1\r\n"));
         check(Merge::AllOk, &["+OK\r\n", "+OK\r\n"], &[], Ok("+OK\r\n"));
         let lists = ["*2\r\n$1\r\na\r\n$-1\r\n", "*0\r\n", "*1\r\n$1\r\nb\r\n"];
         let all = Ok("*3\r\n$1\r\na\r\n$-1\r\n$1\r\nb\r\n");
@@ -132,6 +144,7 @@ mod tests {
         check(Merge::Sum, &["+OK\r\n"], &[], Err(Malformed));
         check(Merge::Sum, &[":1\r\n:2\r\n"], &[], Err(Malformed));
         check(Merge::Sum, &[":1"], &[], Err(Malformed));
+        check(Merge::Least, &["+OK\r\n"], &[], Err(Malformed));
         check(Merge::AllOk, &["+QUEUED\r\n"], &[], Err(Malformed));
         check(Merge::Concat, &[":1\r\n"], &[], Err(Malformed));
         check(Merge::ByKey, &["*1\r\n:1\r\n"], &[], Err(Malformed));

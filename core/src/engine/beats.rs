@@ -70,6 +70,7 @@ impl Turn<'_> {
             let beat = Beat { life, stalled, hears, leads: stream.ours, wall };
             message::send(&mut self.out.sends, stream.node.0, &Message::Beat(beat));
         }
+        self.lead_back();
     }
 
     pub(super) fn beats_wake(&self) -> (Instant, &'static str) {
@@ -116,7 +117,8 @@ impl Turn<'_> {
                 continue;
             }
             let node = peer.node;
-            self.engine.pulse.peer_mut(node).expect("it was just seen").alive = false;
+            let peer = self.engine.pulse.peer_mut(node).expect("it was just seen");
+            (peer.alive, peer.changed_at) = (false, now);
             self.out.events.push(Event::PeerSilent { node, silent: true });
             self.each_group(|group, room| {
                 let (lost, led) = (group.raft.leader() == Some(node), group.raft.leads());
@@ -124,6 +126,8 @@ impl Turn<'_> {
                     group.raft.leader_lost(&mut room.io());
                     group.sender_gone(node, room);
                 }
+                // Nothing is sent to it until it is heard again.
+                group.raft.peer_reset(node, now);
                 group.raft.check_quorum(&mut room.io());
                 lost || led
             });
@@ -138,9 +142,14 @@ impl Turn<'_> {
         if peer.alive {
             return;
         }
-        peer.alive = true;
+        (peer.alive, peer.changed_at) = (true, now);
         self.out.events.push(Event::PeerSilent { node: from, silent: false });
-        self.each_group(|group, _| group.raft.leads());
+        // Commands on their way to it, or answers to them, may have been lost meanwhile.
+        self.each_partition(|partition, _| {
+            partition.outbox.peer_reset(from);
+            let leads = partition.group.as_ref().is_some_and(|group| group.raft.leads());
+            leads || !partition.outbox.is_empty()
+        });
     }
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat) {
@@ -152,10 +161,13 @@ impl Turn<'_> {
         let restarted = beat.life > peer.life;
         let known_before = peer.life != Life(0);
         let newly_stalled = beat.stalled && !peer.stalled;
+        let (deaf, cured) = (peer.hears && !beat.hears, !peer.hears && beat.hears);
+        if restarted || beat.stalled != peer.stalled || deaf || cured {
+            peer.changed_at = now;
+        }
         peer.life = beat.life;
         peer.stalled = beat.stalled;
         peer.clock = Some((beat.wall, now));
-        let deaf = peer.hears && !beat.hears;
         peer.hears = beat.hears;
         if let Some(stream) = self.engine.beats.of(from) {
             stream.hastened = false;
@@ -173,6 +185,9 @@ impl Turn<'_> {
                 group.raft.check_quorum(&mut room.io());
                 led && !group.raft.leads()
             });
+        }
+        if cured {
+            self.each_group(|group, _| group.raft.leads());
         }
         self.compare_sums(from, beat.leads);
     }
@@ -274,6 +289,12 @@ impl Turn<'_> {
         }
         let me = engine.config.node;
         let replicas = engine.placement.replicas(id);
+        if leader.is_some_and(|(node, _)| node == me) {
+            partition.home.arrive(engine.now.mono, engine.config.timing.lead_back_after);
+            engine.strays.note(id, replicas[0] != me);
+        } else {
+            engine.strays.note(id, false);
+        }
         for stream in &mut engine.beats.streams {
             let shares = replicas.contains(&stream.node);
             for (known, sign) in [(before, false), (leader, true)] {

@@ -3,10 +3,12 @@
 
 mod beats;
 mod forward;
+mod lead_back;
 mod recovery;
 mod request;
 mod turn;
 mod view;
+mod wait;
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -43,8 +45,11 @@ pub struct Engine {
     partitions: Vec<Option<Partition>>,
     pulse: Pulse,
     beats: beats::Beats,
+    strays: lead_back::Strays,
     wal: Wal,
     sessions: Sessions,
+    /// Clients that wait for replicas.
+    waits: Vec<wait::Wait>,
     /// What CONFIG SET has changed.
     settings: Settings,
     /// Clients that ever connected.
@@ -83,6 +88,7 @@ struct Partition {
     wake: Option<Instant>,
     /// Who was known to lead when the beats' sums were last brought up to date.
     known: Option<(NodeId, Term)>,
+    home: lead_back::Home,
 }
 
 impl Engine {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
+use crate::engine::lead_back::{Home, Strays};
 use crate::engine::{Engine, Partition};
 use crate::group::{Counts, Group, Outbox};
 use crate::ids::{GroupId, NodeId};
@@ -76,8 +77,15 @@ impl Recovery {
                 Group::recover(id, &config, &placement, own, now)
             });
             let outbox = Outbox::default();
-            partitions[(number / lanes) as usize] =
-                Some(Partition { id, group, outbox, listed: false, wake: None, known: None });
+            partitions[(number / lanes) as usize] = Some(Partition {
+                id,
+                group,
+                outbox,
+                listed: false,
+                wake: None,
+                known: None,
+                home: Home::default(),
+            });
         }
         Ok(assemble(config, placement, seed, partitions, wal, now))
     }
@@ -99,8 +107,10 @@ fn assemble(
         partitions,
         pulse: Pulse::new(others.iter().copied()),
         beats: Beats::new(&others),
+        strays: Strays::default(),
         wal,
         sessions: Sessions::default(),
+        waits: Vec::new(),
         settings: Settings::default(),
         connections: 0,
         chance: Chance::new(seed, 1),

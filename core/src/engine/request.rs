@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::command::connection::{self, Connection, Effect, Facts, KeyspaceFacts, put_list};
 use crate::command::{self, CommandId, Merge, Scope, Spec};
 use crate::engine::turn::{Admission, Turn};
-use crate::group::{Origin, Request, group_of_cursor};
+use crate::group::{Origin, Request, group_of_cursor, writes};
 use crate::ids::{ClientId, GroupId, KEYSPACES, Keyspace};
 use crate::message::{self, Handoff, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Proto, Reply};
@@ -17,12 +17,12 @@ const MOST_KEYS: usize = 65_535;
 
 /// A command of a client, looked up and let in.
 #[derive(Clone, Copy, Debug)]
-struct Asked<'a> {
-    spec: &'static Spec,
-    args: Args<'a>,
-    ticket: Ticket,
-    keyspace: Keyspace,
-    proto: Proto,
+pub(super) struct Asked<'a> {
+    pub(super) spec: &'static Spec,
+    pub(super) args: Args<'a>,
+    pub(super) ticket: Ticket,
+    pub(super) keyspace: Keyspace,
+    pub(super) proto: Proto,
 }
 
 impl Turn<'_> {
@@ -134,7 +134,12 @@ impl Turn<'_> {
     }
 
     /// Answers a command at once.
-    fn reply(&mut self, ticket: Ticket, proto: Proto, write: impl FnOnce(&mut Reply<'_>)) {
+    pub(super) fn reply(
+        &mut self,
+        ticket: Ticket,
+        proto: Proto,
+        write: impl FnOnce(&mut Reply<'_>),
+    ) {
         let out = &mut *self.out;
         self.engine.sessions.answer(ticket, &mut out.replies, &mut out.closes, |bytes| {
             write(&mut Reply::new(bytes, proto));
@@ -218,8 +223,13 @@ impl Turn<'_> {
     }
 
     /// Asks a group, wherever it is.
-    fn ask(&mut self, group: GroupId, asked: &Asked<'_>, part: u16, args: &Args<'_>) {
+    pub(super) fn ask(&mut self, group: GroupId, asked: &Asked<'_>, part: u16, args: &Args<'_>) {
         let ticket = Ticket { part, ..asked.ticket };
+        if writes(asked.spec)
+            && let Some(client) = self.engine.sessions.client_mut(ticket.client)
+        {
+            client.wrote(group);
+        }
         let (spec, keyspace, proto) = (asked.spec, asked.keyspace, asked.proto);
         let lane = self.engine.placement.lane_of(group, self.engine.config.lanes);
         if lane == self.engine.config.lane {
@@ -235,29 +245,6 @@ impl Turn<'_> {
         let handoff = Handoff { group, ticket, proto, keyspace, args: &bytes };
         message::send(&mut self.out.handoffs, u32::from(lane.0), &Message::Handoff(handoff));
         self.engine.scratch = bytes;
-    }
-
-    /// WAIT numreplicas timeout; WAITAOF numlocal numreplicas timeout. Every write that was answered before
-    /// is on the disks of a majority, and answers leave in order: so much is certain at once.
-    fn on_wait(&mut self, asked: &Asked<'_>) {
-        let Asked { spec, args, ticket, proto, .. } = *asked;
-        let number = |at| -> Option<u64> {
-            args.get(at).and_then(|text| core::str::from_utf8(text).ok()?.parse().ok())
-        };
-        let factor = self.engine.placement.replicas(GroupId(1)).len() as u32;
-        let others = i64::from(factor / 2);
-        let understood = (1..args.len()).all(|at| number(at).is_some());
-        self.reply(ticket, proto, |reply| {
-            if !understood {
-                reply.error("ERR value is not an integer or out of range");
-            } else if spec.id == CommandId::WaitAof {
-                reply.array(2);
-                reply.integer(1);
-                reply.integer(others);
-            } else {
-                reply.integer(others);
-            }
-        });
     }
 
     /// Whether any queue that the command would join is full.

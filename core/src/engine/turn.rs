@@ -227,6 +227,7 @@ impl<'t> Turn<'t> {
     /// A client hung up; its answers are dropped.
     pub fn client_gone(&mut self, client: ClientId) {
         self.engine.sessions.close(client);
+        self.engine.waits.retain(|wait| !wait.is_of(client));
         self.out.replies.drop_lane(client.0);
     }
 
@@ -253,6 +254,7 @@ impl<'t> Turn<'t> {
         self.check_disk();
         self.tick_beats();
         self.tick_groups();
+        self.go_on_waiting();
         self.finish_groups();
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
@@ -293,10 +295,8 @@ impl<'t> Turn<'t> {
             if begun {
                 partition.outbox.flush(id, partition.group.as_ref(), &mut room);
             }
-            let config = room.config;
-            let now = room.now;
-            let group = partition.group.as_ref().and_then(|group| group.deadline(now, config));
-            let outbox = partition.outbox.deadline(now.mono, config);
+            let group = partition.group.as_ref().and_then(|group| group.deadline(&room));
+            let outbox = partition.outbox.deadline(room.now.mono, room.config);
             let at = group.into_iter().chain(outbox).min();
             self.arm(id, at);
             self.note_leader(id);
@@ -370,6 +370,9 @@ impl<'t> Turn<'t> {
             if at < wake.0 {
                 wake = (at, "disk");
             }
+        }
+        if self.engine.sessions.has_gathered() {
+            wake = (self.engine.now.mono, "wait");
         }
         (wake.0.max(Instant(self.engine.now.mono.0 + 1)), wake.1)
     }

@@ -12,6 +12,7 @@ mod reads;
 mod room;
 mod scan;
 mod scrub;
+mod waits;
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -67,6 +68,7 @@ pub(crate) struct Group {
     found_bytes: usize,
     /// How much the next reads will find.
     finds: Window,
+    waits: Vec<waits::WaitingAck>,
     /// The round that this turn's reads share; 0 if none was begun.
     turn_round: u64,
     /// Reads go on and the lease is old: append something.
@@ -153,6 +155,7 @@ impl Group {
             reads: Vec::new(),
             found_bytes: 0,
             finds: Window::new(FIRST_FIND, 1),
+            waits: Vec::new(),
             turn_round: 0,
             renew: false,
             touched: alloc::vec![Index(0); BUCKETS],
@@ -225,6 +228,7 @@ impl Group {
         self.raft.advance_commit(&mut room.io());
         self.apply(outbox, room);
         self.serve_reads(outbox, room);
+        self.serve_waits(room);
         self.raft.acknowledge(&mut room.io());
         self.raft.send_appends(&mut room.io());
         self.work_on_image(room);
@@ -233,8 +237,9 @@ impl Group {
     }
 
     /// When something has to happen here even if nothing arrives.
-    pub(crate) fn deadline(&self, now: Now, config: &EngineConfig) -> Option<Instant> {
-        let mut at = self.raft.deadline(now.mono, config);
+    pub(crate) fn deadline(&self, room: &Room<'_>) -> Option<Instant> {
+        let Room { now, config, .. } = *room;
+        let mut at = self.raft.deadline(now.mono, config, room.pulse);
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
         if self.raft.leads() {
             if let Some(deadline) =
@@ -247,6 +252,9 @@ impl Group {
             if let Some(scrub) = self.scrub.deadline(self.applied, now.mono, config) {
                 sooner(scrub);
             }
+        }
+        if let Some(until) = self.waits_until() {
+            sooner(until);
         }
         if let Some(image) = self.image.deadline(now.mono, config) {
             sooner(image);

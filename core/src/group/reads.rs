@@ -48,6 +48,9 @@ impl Group {
     /// Answers a read, or keeps it until it can be.
     pub(crate) fn accept_read(&mut self, request: &Request<'_>, room: &mut Room<'_>) {
         assert!(self.raft.leads(), "only a leader answers linearizable reads");
+        if request.spec.scope == Scope::Wait {
+            return self.accept_wait(request, room);
+        }
         let lease = room.config.reads == Reads::Lease && self.raft.lease_holds(&room.io());
         let needed = self.needed_by(request.spec, &request.args, room);
         if lease && self.raft.lease_age(room.now.mono) > Some(Span(room.config.timing.lease.0 / 2))

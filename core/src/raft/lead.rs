@@ -124,12 +124,15 @@ impl Leading {
         raft: &Raft,
         now: Instant,
         config: &EngineConfig,
+        pulse: &Pulse,
     ) -> Option<Instant> {
         let mut at: Option<Instant> = None;
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
         let last = raft.log.last();
         for follower in &self.progress {
-            if follower.owes(last, raft.commit) && follower.state != State::Image {
+            // One that does not hear this node is tried again once it does.
+            let waits = follower.state == State::Image || !pulse.connected(follower.node);
+            if follower.owes(last, raft.commit) && !waits {
                 sooner(follower.moved_at.plus(config.timing.resend_every));
             }
         }
@@ -490,6 +493,32 @@ impl Raft {
         true
     }
 
+    /// Hands leadership to `to`, which should lead, if that takes but a moment; whether it is under way.
+    pub(crate) fn hand_back<J: Journal>(&mut self, to: NodeId, io: &mut Io<'_, J>) -> bool {
+        let last = self.log.position(self.log.last());
+        let voter = self.configs.current().is_voter(to);
+        let Some(leading) = self.leading.as_mut().filter(|_| voter) else {
+            return false;
+        };
+        // Only a leader that has committed in its own term knows that earlier leases are over.
+        if leading.transfer.is_some() || leading.lease_from.is_none() {
+            return false;
+        }
+        let Some(follower) = leading.of(to) else { return false };
+        let lacks = last - self.log.position(follower.matched.max(self.log.before())).min(last);
+        let ready = io.pulse.fit(to)
+            && io.pulse.connected(to)
+            && !follower.damaged
+            && follower.state == State::Pipeline
+            && lacks <= io.config.limits.append_bytes as u64;
+        if ready {
+            // Clients wait meanwhile: unless the order is given soon, they have waited long enough.
+            let until = io.now.plus(io.config.timing.beat_every);
+            leading.transfer = Some(Transfer { to, until, ordered: false });
+        }
+        ready
+    }
+
     fn hand_over_if_ready<J: Journal>(&self, leading: &mut Leading, io: &mut Io<'_, J>) {
         // Only a leader that has committed in its own term knows that earlier leases are over.
         let settled = leading.lease_from.is_some() && self.commit == self.log.last();
@@ -499,7 +528,9 @@ impl Raft {
         };
         let target = leading.progress.iter().find(|follower| follower.node == transfer.to);
         if target.is_some_and(|follower| follower.counted() == self.log.last()) {
-            leading.transfer = Some(Transfer { ordered: true, ..transfer });
+            // A late order must not find a leader that reads by a lease again.
+            let until = transfer.until.max(io.now.plus(io.config.timing.election_timeout));
+            leading.transfer = Some(Transfer { ordered: true, until, ..transfer });
             let (group, term, last) = (self.group, self.term, self.log.last());
             message::send(io.sends, transfer.to.0, &Message::TakeOver { group, term, last });
         }

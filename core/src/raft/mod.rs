@@ -258,8 +258,14 @@ impl Raft {
     }
 
     /// When something has to happen here even if nothing arrives.
-    pub(crate) fn deadline(&self, now: Instant, config: &EngineConfig) -> Option<Instant> {
-        let lead = self.leading.as_ref().and_then(|leading| leading.deadline(self, now, config));
+    pub(crate) fn deadline(
+        &self,
+        now: Instant,
+        config: &EngineConfig,
+        pulse: &Pulse,
+    ) -> Option<Instant> {
+        let leading = self.leading.as_ref();
+        let lead = leading.and_then(|leading| leading.deadline(self, now, config, pulse));
         let damage = self.damage_due(config);
         [self.campaign_at, lead, damage].into_iter().flatten().min()
     }

@@ -35,6 +35,10 @@ impl Gather {
         self.parts.iter().map(Vec::len).sum()
     }
 
+    pub(crate) fn merges(&self, how: Merge) -> bool {
+        self.merge == how
+    }
+
     pub(crate) fn complete(&self) -> bool {
         self.missing == 0
     }

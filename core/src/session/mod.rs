@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::command::Merge;
 use crate::command::connection::Connection;
 use crate::event::Event;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, GroupId};
 use crate::message::Ticket;
 use crate::outputs::{Lanes, Outputs};
 use crate::resp::Proto;
@@ -29,6 +29,8 @@ pub(crate) struct Sessions {
     count: usize,
     /// Where answers go whose client has left.
     lost: Vec<u8>,
+    /// What the groups said to clients that wait for replicas.
+    gathered: Vec<(Ticket, Vec<u8>)>,
 }
 
 /// One client.
@@ -48,6 +50,8 @@ pub(crate) struct Client {
     /// Bytes in the parts of commands that were split.
     gathered: usize,
     window: Window,
+    /// The groups that it has written, a bit each.
+    written: Vec<u64>,
     /// Hung up on once everything taken is answered.
     pub(crate) closing: bool,
 }
@@ -86,6 +90,7 @@ impl Sessions {
             stashed: 0,
             gathered: 0,
             window: Window::new(budget, FIRST_OPEN),
+            written: Vec::new(),
             closing: false,
         });
     }
@@ -168,6 +173,12 @@ impl Sessions {
                 return;
             };
             client.gathered -= gather.bytes();
+            if gather.merges(Merge::Least) {
+                let mut answer = Vec::new();
+                gather.merge(&mut answer);
+                self.gathered.push((Ticket { part: 0, ..ticket }, answer));
+                return;
+            }
             client.put(at, lanes, &mut self.lost, |out| gather.merge(out));
         } else {
             client.put(at, lanes, &mut self.lost, write);
@@ -175,6 +186,15 @@ impl Sessions {
         if client.closing && client.slots.is_empty() {
             closes.push(ticket.client);
         }
+    }
+
+    /// What groups have said to clients that wait for replicas, since this was last asked for.
+    pub(crate) fn take_gathered(&mut self) -> Vec<(Ticket, Vec<u8>)> {
+        core::mem::take(&mut self.gathered)
+    }
+
+    pub(crate) fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
     }
 
     /// The answer to a write cannot be known any more: its client, if it is still there, is hung up on.
@@ -207,6 +227,24 @@ impl Client {
     pub(crate) fn has_room(&self, lanes: &Lanes, budget: usize) -> bool {
         let held = lanes.len(self.number) + self.stash.len() + self.gathered;
         self.window.fits(self.slots.len(), held, budget)
+    }
+
+    /// It has written something in a group.
+    pub(crate) fn wrote(&mut self, group: GroupId) {
+        let at = group.0 as usize / 64;
+        if at >= self.written.len() {
+            self.written.resize(at + 1, 0);
+        }
+        self.written[at] |= 1 << (group.0 % 64);
+    }
+
+    /// The groups that it has written, in order.
+    pub(crate) fn written(&self) -> impl Iterator<Item = GroupId> {
+        let bits = self.written.iter().enumerate();
+        bits.flat_map(|(at, bits)| {
+            let set = (0..64).filter(move |bit| bits & (1 << bit) != 0);
+            set.map(move |bit| GroupId(at as u32 * 64 + bit))
+        })
     }
 
     /// Answers slot `at`: into the lane if it is its turn, into the stash otherwise.

@@ -353,6 +353,7 @@ fn setting(options: &mut Options, name: &str, value: &str) -> Parsed<()> {
         "patience" => timing.patience = nanos()?,
         "disk_stall" => timing.disk_stall = nanos()?,
         "scrub_every" => timing.scrub_every = nanos()?,
+        "lead_back_after" => timing.lead_back_after = nanos()?,
         "clock_error" => timing.clock_error_ms = nanos()?.as_millis(),
         "probe_every" => options.gossip.probe_every = nanos()?,
         "probe_timeout" => options.gossip.probe_timeout = nanos()?,

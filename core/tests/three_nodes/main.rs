@@ -1,0 +1,74 @@
+//! Three engines, wired directly: what one turn leaves to be done is done at once.
+
+mod large;
+mod leaders;
+mod three;
+mod wait;
+
+use driftless_core::GroupId;
+
+use three::{MS, Three};
+
+#[test]
+fn every_node_serves_every_key() {
+    let mut three = Three::new(8);
+    three.run(3_000 * MS);
+    for id in 1..=8 {
+        let leaders: Vec<bool> = three
+            .nodes
+            .iter()
+            .map(|node| {
+                let view = node.engine.view(GroupId(id)).expect("all hold all");
+                view.role == driftless_core::Role::Leader
+            })
+            .collect();
+        assert_eq!(leaders.iter().filter(|leads| **leads).count(), 1, "group {id}: {leaders:?}");
+    }
+    for number in 0..20 {
+        let key = format!("key{number}");
+        assert_eq!(three.ask(number % 3, &["SET", &key, &format!("v{number}")]), "+OK\r\n");
+    }
+    for number in 0..20 {
+        let key = format!("key{number}");
+        let value = format!("v{number}");
+        let expected = format!("${}\r\n{value}\r\n", value.len());
+        assert_eq!(three.ask((number + 1) % 3, &["GET", &key]), expected);
+    }
+    assert_eq!(three.ask(0, &["DBSIZE"]), ":20\r\n");
+    assert_eq!(three.ask(1, &["MSET", "a", "1", "b", "2", "c", "3"]), "+OK\r\n");
+    assert_eq!(three.ask(2, &["MGET", "c", "x", "a"]), "*3\r\n$1\r\n3\r\n$-1\r\n$1\r\n1\r\n");
+    assert_eq!(three.ask(2, &["DEL", "c", "x", "a"]), ":2\r\n");
+    assert_eq!(three.ask(2, &["INCR", "n"]), ":1\r\n");
+    assert_eq!(three.ask(0, &["INCR", "n"]), ":2\r\n");
+    assert_eq!(three.ask(0, &["PING"]), "+PONG\r\n");
+    let info = three.ask(0, &["INFO"]);
+    assert!(info.contains("redis_version:7.4"), "{info}");
+}
+
+#[test]
+fn another_leader_takes_over_and_nothing_is_lost() {
+    let mut three = Three::new(2);
+    three.run(3_000 * MS);
+    for number in 0..10 {
+        assert_eq!(three.ask(0, &["INCR", "counter"]), format!(":{}\r\n", number + 1));
+    }
+    let group = (1..=2)
+        .map(GroupId)
+        .find(|id| {
+            three.nodes[0].engine.view(*id).is_some_and(|view| {
+                view.store()
+                    .get(driftless_core::Key {
+                        keyspace: driftless_core::Keyspace(0),
+                        name: b"counter",
+                    })
+                    .is_some()
+            })
+        })
+        .expect("the key is somewhere");
+    let leader = three.nodes[0].engine.view(group).and_then(|view| view.leader).expect("led");
+    let down = leader.0 as usize - 1;
+    three.stop(down);
+    let other = (down + 1) % 3;
+    assert_eq!(three.ask(other, &["INCR", "counter"]), ":11\r\n");
+    assert_eq!(three.ask((other + 1) % 3, &["GET", "counter"]), "$2\r\n11\r\n");
+}
