@@ -65,26 +65,29 @@ impl Turn<'_> {
             room.not_taken(id, origin, Fate::NotLeader, Term(0), None);
             return Ok(());
         };
+        let fate = if !group.accepts() || group.raft.term() != term {
+            Fate::NotLeader
+        } else if group.busy(room.config) || room.clogged(from) {
+            Fate::Busy
+        } else {
+            Fate::Done
+        };
+        let (reign, leader) = (group.raft.term(), group.raft.leader());
         let intake = group.intakes.entry(from).or_default();
-        let refusal = match intake.arrive(forward, room.config.bug) {
-            Arrival::Late => return Ok(()),
-            Arrival::Gap(first) => {
-                let origin = Origin::Peer { node: from, life, attempt, id: first };
-                room.not_taken(id, origin, Fate::Gap, term, None);
+        match intake.arrive(forward, room.config.bug) {
+            Arrival::Next if fate == Fate::Done => intake.take(number),
+            Arrival::Next => {
+                intake.refuse();
+                room.not_taken(id, origin, fate, reign, leader);
                 return Ok(());
             }
-            Arrival::Next if !group.accepts() || group.raft.term() != term => Fate::NotLeader,
-            Arrival::Next if group.busy(room.config) || room.clogged(from) => Fate::Busy,
-            Arrival::Next => Fate::Done,
-        };
-        let intake = group.intakes.entry(from).or_default();
-        if refusal != Fate::Done {
-            intake.refuse();
-            let (reign, leader) = (group.raft.term(), group.raft.leader());
-            room.not_taken(id, origin, refusal, reign, leader);
-            return Ok(());
+            Arrival::Gap(first) => {
+                let origin = Origin::Peer { node: from, life, attempt, id: first };
+                room.not_taken(id, origin, Fate::Gap, reign, leader);
+                return Ok(());
+            }
+            Arrival::Late => return Ok(()),
         }
-        intake.take(number);
         let forwarded = forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
         let request = Request { origin, spec, keyspace, proto, args, forwarded };
         if forwarded.is_some() {
