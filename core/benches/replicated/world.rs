@@ -45,7 +45,7 @@ impl World {
         let nodes = (1..=NODES).map(|node| Node::new(node, &placement, now)).collect();
         let mut world = Self { nodes, placement, now, args: ArgsBuffer::default() };
         for _ in 0..200_000 {
-            if world.leaders().is_some() {
+            if world.leaders().is_some_and(|leaders| world.as_placed(&leaders)) {
                 return world;
             }
             world.advance(Span::millis(1));
@@ -63,6 +63,12 @@ impl World {
             })
         };
         self.placement.groups().map(leader).collect()
+    }
+
+    /// Whether each group is led where placement says: then leaders stay where they are.
+    fn as_placed(&self, leaders: &[usize]) -> bool {
+        let placed = self.placement.groups().map(|group| self.placement.replicas(group)[0]);
+        placed.zip(leaders).all(|(node, leader)| node.0 as usize == leader + 1)
     }
 
     /// The group of a key, from 0.

@@ -145,10 +145,12 @@ impl Turn<'_> {
         (peer.alive, peer.changed_at) = (true, now);
         self.out.events.push(Event::PeerSilent { node: from, silent: false });
         // Commands on their way to it, or answers to them, may have been lost meanwhile.
-        self.each_partition(|partition, _| {
+        self.each_partition(|partition, room| {
             partition.outbox.peer_reset(from);
-            let leads = partition.group.as_ref().is_some_and(|group| group.raft.leads());
-            leads || !partition.outbox.is_empty()
+            let waiting = !partition.outbox.is_empty();
+            let Some(group) = &mut partition.group else { return waiting };
+            group.raft.node_heard(&mut room.io());
+            waiting || group.raft.leads() || group.raft.leader().is_none()
         });
     }
 

@@ -31,6 +31,13 @@ impl Raft {
         }
     }
 
+    /// A node is heard again: if that is what a campaign waited for, it goes on.
+    pub(crate) fn node_heard<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        if self.role != Role::Leader && self.leader.is_none() && self.campaign_at.is_none() {
+            self.plan_campaign(Span(0), io);
+        }
+    }
+
     /// Sets the time of the next campaign: `least` from now, staggered by rank, with some chance.
     pub(crate) fn plan_campaign<J: Journal>(&mut self, least: Span, io: &mut Io<'_, J>) {
         let config = self.configs.current();
@@ -59,6 +66,11 @@ impl Raft {
     /// Asks whether an election could be won. Nobody's state changes by it, not even the term here.
     pub(crate) fn campaign<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if self.role == Role::Leader || self.damaged || !self.config().is_voter(self.me) {
+            self.campaign_at = None;
+            return;
+        }
+        if !self.config().quorum(Bug::None, |node| node == self.me || io.pulse.alive(node)) {
+            // Nobody could answer: another try follows once somebody is heard.
             self.campaign_at = None;
             return;
         }
