@@ -27,7 +27,8 @@ fn pipeline_of_large_reads(at_leader: bool) -> (Three, usize, usize) {
         ..Limits::default()
     };
     let mut three = Three::with(1, limits);
-    three.run(3_000 * MS);
+    // Long enough for the leader to be where it stays.
+    three.run(15_000 * MS);
     let leader = leader(&three);
     let at = if at_leader { leader } else { (leader + 1) % 3 };
     assert_eq!(three.ask(at, &["SET", "large", &"x".repeat(LARGE)]), "+OK\r\n");

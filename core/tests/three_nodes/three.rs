@@ -147,13 +147,11 @@ impl Three {
         }
     }
 
+    /// A command of a node's client; it waits while the node is busy.
     pub(crate) fn command(&mut self, at: usize, words: &[&str]) {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
-        let args = buffer.compose(&mut bytes, &words);
-        self.turn(at, |turn| {
-            assert_eq!(turn.request(ClientId(0), &args), Admission::Taken);
-        });
+        let words = words.iter().map(|word| String::from(*word)).collect();
+        self.nodes[at].pipeline.push_back(words);
+        self.turn(at, |_| ());
     }
 
     pub(crate) fn answers(&mut self, at: usize) -> String {
