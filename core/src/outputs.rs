@@ -31,6 +31,17 @@ pub struct Outputs {
 }
 
 impl Outputs {
+    /// Whether there is nothing to do but to wait.
+    pub fn is_empty(&self) -> bool {
+        self.sends.filled.is_empty()
+            && self.handoffs.filled.is_empty()
+            && self.replies.filled.is_empty()
+            && self.closes.is_empty()
+            && self.shutdown.is_none()
+            && self.disk.ops.is_empty()
+            && self.events.is_empty()
+    }
+
     /// Forgets the last turn and keeps its memory.
     pub fn clear(&mut self) {
         self.sends.clear();

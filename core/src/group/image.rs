@@ -136,10 +136,15 @@ impl Images {
 
     pub(crate) fn deadline(&self, now: Instant, config: &EngineConfig) -> Option<Instant> {
         let making = self.making.as_ref()?;
+        let soonest = Instant(now.0 + 1);
         if making.to.is_none() {
-            return Some(Instant(now.0 + 1));
+            return Some(soonest);
         }
-        Some(making.moved_at.plus(config.timing.resend_every).max(Instant(now.0 + 1)))
+        // With nothing left to send again, only the follower's silence ends the wait.
+        let resend = config.timing.resend_every;
+        let wait = if making.window.is_empty() { unheard_after(resend) } else { resend };
+        let stuck = making.taken_at.plus(stuck_after(resend));
+        Some(making.moved_at.plus(wait).min(stuck).max(soonest))
     }
 }
 
@@ -297,11 +302,11 @@ impl Group {
         let taken = making.done && making.window.is_empty() && making.force;
         let silent = !room.pulse.alive(to);
         // The follower has it all, and should long have said so: its word may be lost.
-        let patience = Span(room.config.timing.resend_every.0 * 4);
+        let resend = room.config.timing.resend_every;
         let unheard = making.done
             && making.window.is_empty()
-            && making.moved_at.plus(patience) <= room.now.mono;
-        let stuck = making.taken_at.plus(Span(patience.0 * 4)) <= room.now.mono;
+            && making.moved_at.plus(unheard_after(resend)) <= room.now.mono;
+        let stuck = making.taken_at.plus(stuck_after(resend)) <= room.now.mono;
         if reign_over || caught_up || silent || taken || unheard || stuck {
             self.store.abort_image();
             self.image.making = None;
@@ -460,4 +465,14 @@ impl Group {
             room.wal.abort_image(self.id, &mut room.out.disk);
         }
     }
+}
+
+/// How long a follower that was sent all of an image may take to say that it has it.
+fn unheard_after(resend_every: Span) -> Span {
+    Span(resend_every.0 * 4)
+}
+
+/// How long a follower may take no chunk before its image is given up.
+fn stuck_after(resend_every: Span) -> Span {
+    Span(resend_every.0 * 16)
 }

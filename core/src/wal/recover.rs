@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::group::GroupLog;
 use super::image;
 use super::record::{Header, Hole, ImageName, Place, Tail};
-use super::scan::{Item, Said, Scanned};
+use super::scan::{self, Item, Said, Scanned};
 use super::writer::Wal;
 use super::{Identity, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
@@ -200,8 +200,19 @@ impl WalRecovery {
 
     /// Looks for the last header that counts.
     fn look_ahead(&mut self, newest: usize, bytes: Option<&[u8]>) -> Result<(), WalError> {
-        let scanned = self.scan(newest, bytes)?;
         self.ahead = newest;
+        let number = self.segments[newest].0;
+        let bound = !Bug::ChecksumNotChained.active(self.bug);
+        if let Some(header) = scan::first_header(number, bytes.unwrap_or_default(), bound)? {
+            // Whatever comes behind it, it counts: nothing else need be read yet.
+            if header.identity != self.identity {
+                return Err(WalError::Foreign(header.identity));
+            }
+            self.lost = header.holes;
+            self.ahead = 0;
+            return Ok(());
+        }
+        let scanned = self.scan(newest, bytes)?;
         if scanned.may_count()
             && let Some(header) = scanned.header
         {

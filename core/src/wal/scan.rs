@@ -159,6 +159,18 @@ impl Scanned {
     }
 }
 
+/// The header that a segment begins with, if it is readable at its very beginning.
+pub(super) fn first_header(
+    number: u64,
+    file: &[u8],
+    bound: bool,
+) -> Result<Option<Header>, WalError> {
+    match read(file, number, 0, bound)?.map(|framed| framed.record) {
+        Some(Record::Header(header)) => Ok(Some(header)),
+        Some(_) | None => Ok(None),
+    }
+}
+
 fn read(file: &[u8], number: u64, at: u64, bound: bool) -> Result<Option<Framed<'_>>, WalError> {
     take(file, number, at, bound).map_err(|OtherVersion(version)| WalError::Version(version))
 }

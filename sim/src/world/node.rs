@@ -78,6 +78,8 @@ pub(super) struct Lane {
     pub(super) armed: Time,
     /// Turns since the start of the world.
     pub(super) turns: u64,
+    /// How many of the latest turns had no cause and did nothing.
+    pub(super) idle_turns: u32,
 }
 
 /// A node's membership machine with its inbox.
@@ -154,6 +156,7 @@ impl Lane {
             wake: None,
             armed: NEVER,
             turns: 0,
+            idle_turns: 0,
         }
     }
 

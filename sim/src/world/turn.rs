@@ -35,6 +35,9 @@ mod tag {
 const CHECK_EVERY: u64 = 16;
 /// An engine that wants to be woken at once is woken after this time, as a thread would be.
 const SOONEST: Time = 20_000;
+/// An engine that takes more turns in a row without a cause, and without doing anything, never sleeps. Making an
+/// image that is on its disk already takes it a few hundred.
+const MOST_IDLE: u32 = 1_000;
 
 impl World {
     /// Something waits for an engine: it takes a turn as soon as its thread is free.
@@ -109,6 +112,7 @@ impl World {
         out.clear();
         self.hash.number(tag::TURN, (node as u64) << 8 | lane as u64);
         self.hash.number(tag::CLOCKS, time.mono.0 ^ time.wall.0.rotate_left(32));
+        let caused = !state.inbox.is_empty() || !state.stalled.is_empty();
         let mut turn = engine.turn(time, &mut out);
         let mut player = Player {
             turn: &mut turn,
@@ -125,6 +129,12 @@ impl World {
         turn.finish();
         if state.turns.is_multiple_of(CHECK_EVERY) {
             engine.check();
+        }
+        state.idle_turns = if caused || !out.is_empty() { 0 } else { state.idle_turns + 1 };
+        if state.idle_turns > MOST_IDLE {
+            let why = out.wake_at.map_or("", |(_, why)| why);
+            let what = format!("node {} wakes again and again for nothing: {why}", node + 1);
+            self.object("Restless", what);
         }
         self.after_turn(node, lane, &out);
         self.carry_out(node, lane, &mut out);
