@@ -271,6 +271,15 @@ impl Outbox {
         }
     }
 
+    /// Nobody will learn any more what became of the commands.
+    pub(crate) fn lose_all(&mut self, id: GroupId, room: &mut Room<'_>) {
+        for item in self.items.iter_mut().filter(|item| !item.done) {
+            item.done = true;
+            room.lose(id, item.origin);
+        }
+        self.drop_done();
+    }
+
     /// What was in flight to a node may be lost.
     pub(crate) fn peer_reset(&mut self, node: NodeId) {
         for item in &mut self.items {

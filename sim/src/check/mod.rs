@@ -171,7 +171,7 @@ impl Checkers {
         for op in &out.disk.ops {
             let DiskOp::Sync { file: FileId::Segment(number), .. } = *op else { continue };
             // The first segment of a life bears its number; those before it are only being read again.
-            if number >= engine.life().0 && self.lives.syncs(node, lane) {
+            if number >= engine.life().number() && self.lives.syncs(node, lane) {
                 for group in engine.groups() {
                     self.trust(group, node);
                 }
