@@ -166,7 +166,9 @@ impl Turn<'_> {
             self.forget(from, beat.knows);
         }
         let peer = self.engine.pulse.peer_mut(from).expect("only nodes of the placement are heard");
-        if beat.life < peer.life {
+        let known = peer.life;
+        if beat.life != known && beat.life.number() <= known.number() {
+            // A run that is over, or one that does not know how many there were: the next beat will tell it.
             return;
         }
         let restarted = beat.life > peer.life;

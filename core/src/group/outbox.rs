@@ -16,11 +16,27 @@ use crate::group::propose::Request;
 use crate::group::{Group, Origin, Room};
 use crate::ids::{GroupId, Keyspace, NodeId, Term};
 use crate::message::{self, Answer, Fate, Forward, Message, Sequence};
+use crate::raft::Raft;
 use crate::resp::{ArgsBuffer, Proto};
 use crate::time::{Instant, Span};
 
 /// Buffers kept for later, at most.
 const SPARE: usize = 64;
+
+const NO_LEADER: &str = "CLUSTERDOWN The partition has no leader; nothing was done";
+
+/// What a user should know and do about it.
+fn why_no_leader(raft: &Raft) -> &'static str {
+    if raft.is_unborn() {
+        return "CLUSTERDOWN The partition has no leader; nothing was done. This node's disk holds nothing of it: \
+                start all nodes once if the cluster is new, or those with the data if it is not";
+    }
+    if raft.damaged() {
+        return "CLUSTERDOWN The partition has no leader; nothing was done. This node's copy is damaged, and only \
+                a leader can repair it: start the nodes whose copies are whole; a majority of them is needed";
+    }
+    NO_LEADER
+}
 
 /// Commands on their way to the leader of one group.
 #[derive(Debug, Default)]
@@ -151,7 +167,7 @@ impl Outbox {
 
     /// Sends what is not on its way to whoever leads, as far as is known.
     pub(crate) fn flush(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
-        self.give_up_overdue(id, room);
+        self.give_up_overdue(id, group, room);
         let now = room.now.mono;
         if self.items.is_empty() || self.pause_until.is_some_and(|until| now < until) {
             return;
@@ -296,7 +312,7 @@ impl Outbox {
 
     /// Commands that nobody has taken for too long are answered with an error: surely not applied. One
     /// that may have been waits until that is known.
-    fn give_up_overdue(&mut self, id: GroupId, room: &mut Room<'_>) {
+    fn give_up_overdue(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
         while let Some(item) = self.items.front_mut() {
             let unknown = item.write.is_some() && (item.in_doubt || item.sent.is_some());
             if item.done || room.now.mono < item.deadline || unknown {
@@ -305,7 +321,7 @@ impl Outbox {
             item.done = true;
             let (origin, proto) = (item.origin, item.proto);
             room.answer(id, origin, proto, |reply| {
-                reply.error("CLUSTERDOWN The partition has no leader; nothing was done");
+                reply.error(group.map_or(NO_LEADER, |group| why_no_leader(&group.raft)));
             });
             self.drop_done();
         }

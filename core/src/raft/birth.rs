@@ -33,7 +33,7 @@ impl Raft {
     }
 
     /// Whether this replica waits to be told that the group is new.
-    fn is_unborn(&self) -> bool {
+    pub(crate) fn is_unborn(&self) -> bool {
         self.damaged && self.is_blank() && !self.following.repair_asked
     }
 
