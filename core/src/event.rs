@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 
-use crate::ids::{ClientId, GroupId, Index, NodeId, Term};
+use crate::ids::{ClientId, GroupId, Index, Life, NodeId, Term};
 use crate::outputs::FileId;
 use crate::time::WallTime;
 
@@ -25,6 +25,11 @@ pub enum Event {
     TornTail { file: FileId, offset: u64 },
     /// Bytes that had been synced do not check out any more.
     Damaged { file: FileId, offset: u64 },
+    /// Another node knows a life of this node that is later than what the disk says: the disk was wiped, or
+    /// put back to an older state. All groups count as damaged from now on.
+    Forgot { told_by: NodeId, life: Life, known: Life },
+    /// All replicas of a group hold nothing: the group is new, and this one takes part in it.
+    Born { group: GroupId },
     /// A replica that had lost promises to damage has made up for them and votes again.
     Repaired { group: GroupId, index: Index },
     /// A state image of the group is durable up to an index.
@@ -70,6 +75,8 @@ pub enum StepDown {
     DiskStalled,
     /// It handed leadership over.
     Transferred,
+    /// Its disk has forgotten what it promised.
+    Forgot,
 }
 
 /// What the membership layer thinks of a node.

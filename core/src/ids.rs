@@ -51,9 +51,24 @@ impl Index {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub u64);
 
-/// A run of a node's process. Grows with every start; durable before any message bears it.
+/// A run of a node's process. Grows with every start; durable before any message bears it. Two runs that
+/// got one number because the disk between them was lost are told apart by their lower 32 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Life(pub u64);
+
+impl Life {
+    /// The run of that number, less than 2^32; `salt` is drawn anew for each.
+    #[must_use]
+    pub const fn new(number: u64, salt: u32) -> Self {
+        Self(number << 32 | salt as u64)
+    }
+
+    /// The number of the first segment of the log that this run wrote.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0 >> 32
+    }
+}
 
 /// A key: a name within a keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

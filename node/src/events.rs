@@ -41,6 +41,11 @@ pub fn tell(lane: LaneId, event: &Event) {
         Event::TornTail { .. } | Event::Repaired { .. } | Event::PeerRestarted { .. } => {
             info!(engine, ?event, "noted");
         }
+        Event::Forgot { told_by, .. } => warn!(
+            engine,
+            told_by = told_by.0,
+            "the data directory was wiped or put back to an older state: what it lacks is fetched before this node votes again"
+        ),
         Event::Damaged { .. }
         | Event::ClockAhead { .. }
         | Event::PeerMalformed { .. }

@@ -17,6 +17,8 @@ const REMEMBERED: usize = 3;
 pub struct Disk {
     files: Vec<File>,
     removed: Vec<File>,
+    /// What was durable when the files were copied.
+    copied: Vec<(FileId, Vec<u8>)>,
 }
 
 /// One file: what is durable, and what is only in memory yet.
@@ -57,12 +59,18 @@ pub enum Damage {
     Unreadable,
     /// An old copy of the file is back: its later part is missing.
     OldCopy,
+    /// All files are gone.
+    Wiped,
+    /// All files are as they were when they were last copied.
+    PutBack,
 }
 
 impl Damage {
-    /// All kinds of damage.
+    /// All kinds of damage to one file.
     pub const ALL: [Self; 5] =
         [Self::Rot, Self::LostWrite, Self::Misdirected, Self::Unreadable, Self::OldCopy];
+    /// All kinds of loss of a whole disk.
+    pub const WHOLE: [Self; 2] = [Self::Wiped, Self::PutBack];
 
     /// What it is called in stories and traces.
     pub fn name(self) -> &'static str {
@@ -72,6 +80,8 @@ impl Damage {
             Self::Misdirected => "misdirected",
             Self::Unreadable => "unreadable",
             Self::OldCopy => "old-copy",
+            Self::Wiped => "wiped",
+            Self::PutBack => "put-back",
         }
     }
 }
@@ -178,6 +188,21 @@ impl Disk {
     pub fn wipe(&mut self) {
         self.files.clear();
         self.removed.clear();
+    }
+
+    /// Somebody copies the files, for [`Disk::put_back`].
+    pub fn copy(&mut self) {
+        let durable = self.files.iter().filter(|file| file.named);
+        self.copied = durable.map(|file| (file.id, file.durable.clone())).collect();
+    }
+
+    /// The copy takes the place of what is there.
+    pub fn put_back(&mut self) {
+        self.wipe();
+        for (id, durable) in self.copied.clone() {
+            let (synced, settled) = (durable.len(), durable.len());
+            self.files.push(File { durable, named: true, synced, settled, ..File::new(id) });
+        }
     }
 
     /// Damages some file, where recovery can tell it from a torn tail. What was damaged, if anything
@@ -293,6 +318,7 @@ impl File {
             }
             Damage::Unreadable => self.unreadable = true,
             Damage::OldCopy => self.durable.truncate(at),
+            Damage::Wiped | Damage::PutBack => unreachable!("these befall all files"),
         }
         at
     }

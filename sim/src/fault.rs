@@ -68,6 +68,8 @@ faults! {
     Unreadable = "unreadable",
     /// Power goes, and an old copy of a file is there when it comes back.
     OldCopy = "old-copy",
+    /// Power goes, and the disk is empty when it comes back.
+    Wiped = "wiped",
     /// A wall clock jumps forward.
     StepForward = "step-forward",
     /// A wall clock jumps back.
@@ -127,6 +129,6 @@ impl Fault {
 
     /// Whether it damages what a disk had acknowledged.
     pub fn damages(self) -> bool {
-        (Self::Rot..=Self::OldCopy).contains(&self)
+        (Self::Rot..=Self::Wiped).contains(&self)
     }
 }

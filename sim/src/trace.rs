@@ -73,6 +73,13 @@ pub fn describe(event: &Event) -> String {
         Event::Truncated { group, from } => format!("g{} drops entries from {}", group.0, from.0),
         Event::TornTail { file, offset } => format!("torn tail: {file:?} at {offset}"),
         Event::Damaged { file, offset } => format!("damage: {file:?} at {offset}"),
+        Event::Born { group } => format!("g{} is new", group.0),
+        Event::Forgot { told_by, life, known } => format!(
+            "life {} has forgotten life {} that n{} knows",
+            life.number(),
+            known.number(),
+            told_by.0
+        ),
         Event::Repaired { group, index } => format!("g{} repaired up to {}", group.0, index.0),
         Event::SnapshotMade { group, index } => format!("g{} snapshot up to {}", group.0, index.0),
         Event::SnapshotInstalled { group, index } => {

@@ -6,10 +6,11 @@
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader, put_u32, put_u64};
-use crate::engine::{Turn, find};
+use crate::engine::{Engine, Turn, find};
 use crate::event::Event;
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::message::{self, Beat, Message};
+use crate::outputs::Lanes;
 use crate::time::{Instant, Span};
 
 /// What is kept for the beats to and from one other node.
@@ -54,6 +55,21 @@ fn mix(group: GroupId, term: Term) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&seed.to_le_bytes())
 }
 
+impl Engine {
+    fn send_beat(&self, stream: &Stream, sends: &mut Lanes) {
+        let peer = self.pulse.peer(stream.node).expect("each other node has a stream");
+        let beat = Beat {
+            life: self.life,
+            knows: peer.life,
+            stalled: self.pulse.stalled,
+            hears: peer.alive,
+            leads: stream.ours,
+            wall: self.own_wall,
+        };
+        message::send(sends, stream.node.0, &Message::Beat(beat));
+    }
+}
+
 impl Turn<'_> {
     /// Sends what is due, and notices who is not heard any more.
     pub(super) fn tick_beats(&mut self) {
@@ -63,12 +79,8 @@ impl Turn<'_> {
             return;
         }
         self.engine.beats.next = now.plus(self.engine.config.timing.beat_every);
-        let (life, stalled) = (self.engine.life, self.engine.pulse.stalled);
-        let wall = self.engine.own_wall;
         for stream in &self.engine.beats.streams {
-            let hears = self.engine.pulse.alive(stream.node);
-            let beat = Beat { life, stalled, hears, leads: stream.ours, wall };
-            message::send(&mut self.out.sends, stream.node.0, &Message::Beat(beat));
+            self.engine.send_beat(stream, &mut self.out.sends);
         }
         self.lead_back();
     }
@@ -156,8 +168,18 @@ impl Turn<'_> {
 
     pub(super) fn on_beat(&mut self, from: NodeId, beat: Beat) {
         let now = self.engine.now.mono;
+        let own = self.engine.life;
+        if beat.knows != own && beat.knows.number() >= own.number() {
+            // Numbers of lives only grow on one disk: this one has forgotten a later life.
+            if !self.engine.begun {
+                return;
+            }
+            self.forget(from, beat.knows);
+        }
         let peer = self.engine.pulse.peer_mut(from).expect("only nodes of the placement are heard");
-        if beat.life < peer.life {
+        let known = peer.life;
+        if beat.life != known && beat.life.number() <= known.number() {
+            // A run that is over, or one that does not know how many there were: the next beat will tell it.
             return;
         }
         let restarted = beat.life > peer.life;
@@ -180,6 +202,9 @@ impl Turn<'_> {
         if restarted || newly_stalled {
             self.leader_unfit(from, restarted);
         }
+        if restarted {
+            self.greet(from);
+        }
         if deaf {
             // It does not hear this node any more: neither do the appends get there.
             self.each_group(|group, room| {
@@ -192,6 +217,41 @@ impl Turn<'_> {
             self.each_group(|group, _| group.raft.leads());
         }
         self.compare_sums(from, beat.leads);
+    }
+
+    /// A run of a node is heard for the first time. It takes nothing from here before it has heard which life of
+    /// it is known here.
+    fn greet(&mut self, node: NodeId) {
+        if !self.engine.begun {
+            return;
+        }
+        if let Some(stream) = self.engine.beats.streams.iter().find(|stream| stream.node == node) {
+            self.engine.send_beat(stream, &mut self.out.sends);
+        }
+        self.each_group(|group, room| {
+            group.raft.ask_if_blank(Some(node), &mut room.io());
+            false
+        });
+    }
+
+    /// This disk was put back to an older state, or is not the one it was: `from` has heard a later life of this node.
+    /// What was promised since is not known here, so all groups make up for it before they take part again.
+    /// Commands on their way bear numbers of the life that ends: nobody can learn what becomes of them.
+    fn forget(&mut self, from: NodeId, known: Life) {
+        let engine = &mut *self.engine;
+        self.out.events.push(Event::Forgot { told_by: from, life: engine.life, known });
+        let others = engine.placement.factor() > 1;
+        let salt = engine.chance.bits() as u32;
+        engine.wal.rise(known, salt, others);
+        engine.life = engine.wal.life();
+        engine.begun = false;
+        self.each_partition(|partition, room| {
+            partition.outbox.lose_all(partition.id, room);
+            if let Some(group) = partition.group.as_mut().filter(|_| others) {
+                group.raft.forget(&mut room.io());
+            }
+            true
+        });
     }
 
     /// A node that restarted, or whose disk does not answer, leads no more as far as this one cares.

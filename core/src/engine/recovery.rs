@@ -17,7 +17,7 @@ use crate::pulse::Pulse;
 use crate::rng::{Chance, Seed};
 use crate::session::Sessions;
 use crate::time::Now;
-use crate::wal::{Identity, RecoveredGroup, Wal, WalError, WalRecovery};
+use crate::wal::{Beginning, Identity, RecoveredGroup, Wal, WalError, WalRecovery};
 
 /// Turns files into an engine; an empty listing makes one that has never run.
 #[derive(Debug)]
@@ -59,7 +59,9 @@ impl Recovery {
     /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
     pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
         let Self { config, placement, seed, wal } = self;
-        let (mut found, wal) = wal.finish(&mut out.disk);
+        let mut chance = Chance::new(seed, 1);
+        let begin = Beginning { salt: chance.bits() as u32, peers: placement.factor() > 1 };
+        let (mut found, wal) = wal.finish(begin, &mut out.disk);
         out.events.append(&mut found.events);
         let lanes = u32::from(config.lanes);
         let places = placement.partitions() / lanes + 1;
@@ -87,14 +89,14 @@ impl Recovery {
                 home: Home::default(),
             });
         }
-        Ok(assemble(config, placement, seed, partitions, wal, now))
+        Ok(assemble(config, placement, chance, partitions, wal, now))
     }
 }
 
 fn assemble(
     config: EngineConfig,
     placement: Arc<Placement>,
-    seed: Seed,
+    chance: Chance,
     partitions: Vec<Option<Partition>>,
     wal: Wal,
     now: Now,
@@ -113,7 +115,7 @@ fn assemble(
         waits: Vec::new(),
         settings: Settings::default(),
         connections: 0,
-        chance: Chance::new(seed, 1),
+        chance,
         counts: Counts::default(),
         touched: Vec::new(),
         timers: BTreeSet::new(),

@@ -7,7 +7,7 @@ use crate::config::Bug;
 use crate::engine::{Engine, Partition, find};
 use crate::event::{Event, Liveness, StepDown};
 use crate::group::{Group, Room};
-use crate::ids::{ClientId, GroupId, LaneId, NodeId};
+use crate::ids::{ClientId, GroupId, LaneId, Life, NodeId};
 use crate::message::{self, Message};
 use crate::outputs::{Outputs, SyncToken};
 use crate::resp::Args;
@@ -147,8 +147,9 @@ impl<'t> Turn<'t> {
 
     fn on_message(&mut self, from: NodeId, message: &Message<'_>) -> Result<(), Malformed> {
         // What was read back may not be on the disk for good before this life is: nothing is promised on
-        // the strength of it.
-        if !self.engine.begun && !matches!(message, Message::Beat(_)) {
+        // the strength of it. And a node may know that this disk has forgotten: it says so first.
+        let known = self.engine.pulse.peer(from).is_some_and(|peer| peer.life != Life(0));
+        if !(self.engine.begun && known || matches!(message, Message::Beat(_))) {
             return Ok(());
         }
         match *message {
@@ -186,6 +187,9 @@ impl<'t> Turn<'t> {
             }),
             Message::Digest { group, index, digest } => self.with_group(group, |group, room| {
                 group.on_digest(from, index, digest, room);
+            }),
+            Message::Blank { group, ask } => self.with_group(group, |group, room| {
+                group.raft.on_blank(from, ask, &mut room.io());
             }),
             Message::Forward(forward) => self.on_forward(from, &forward)?,
             Message::Answer(answer) => self.on_answer(&answer),

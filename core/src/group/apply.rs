@@ -99,11 +99,7 @@ impl Group {
     /// known any more. Nodes will ask again; a client is hung up on.
     pub(super) fn lose_waiters(&mut self, index: Index, room: &mut Room<'_>) {
         while let Some(waiter) = self.waiters.pop_front_if(|waiter| waiter.index <= index) {
-            match waiter.origin {
-                Origin::Client(ticket) => room.sessions.lose(ticket, room.out),
-                Origin::Lane(..) => room.answer_bytes(self.id, waiter.origin, &[]),
-                Origin::None | Origin::Peer { .. } => {}
-            }
+            room.lose(self.id, waiter.origin);
         }
     }
 }

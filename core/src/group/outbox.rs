@@ -18,12 +18,28 @@ use crate::group::queue::Queue;
 use crate::group::{Group, Origin, Room};
 use crate::ids::{GroupId, NodeId, Term};
 use crate::message::{self, Answer, Fate, Forward, Message, Sequence};
+use crate::raft::Raft;
 use crate::resp::ArgsBuffer;
 use crate::time::{Instant, Span};
 use crate::window::Window;
 
 /// Bytes that the first answers are expected to have.
 const FIRST_ANSWERS: usize = 64 << 10;
+
+const NO_LEADER: &str = "CLUSTERDOWN The partition has no leader; nothing was done";
+
+/// What a user should know and do about it.
+fn why_no_leader(raft: &Raft) -> &'static str {
+    if raft.is_unborn() {
+        return "CLUSTERDOWN The partition has no leader; nothing was done. This node's disk holds nothing of it: \
+                start all nodes once if the cluster is new, or those with the data if it is not";
+    }
+    if raft.damaged() {
+        return "CLUSTERDOWN The partition has no leader; nothing was done. This node's copy is damaged, and only \
+                a leader can repair it: start the nodes whose copies are whole; a majority of them is needed";
+    }
+    NO_LEADER
+}
 
 /// Commands on their way to the leader of one group.
 #[derive(Debug)]
@@ -126,7 +142,7 @@ impl Outbox {
     /// Sends what is not on its way to whoever leads, as far as is known, and as much of it as its answers leave
     /// room for.
     pub(crate) fn flush(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
-        self.give_up_overdue(id, room);
+        self.give_up_overdue(id, group, room);
         if self.queue.is_empty() {
             return;
         }
@@ -295,6 +311,14 @@ impl Outbox {
         }
     }
 
+    /// Nobody will learn any more what became of the commands.
+    pub(crate) fn lose_all(&mut self, id: GroupId, room: &mut Room<'_>) {
+        while let Some(origin) = self.queue.finish_first() {
+            room.lose(id, origin);
+        }
+        self.begin_attempt();
+    }
+
     /// What was in flight to a node may be lost.
     pub(crate) fn peer_reset(&mut self, node: NodeId) {
         if self.target.is_some_and(|(target, _)| target == node) {
@@ -310,11 +334,11 @@ impl Outbox {
 
     /// Commands that nobody has taken for too long are answered with an error: surely not applied. A write
     /// that may have been waits until that is known.
-    fn give_up_overdue(&mut self, id: GroupId, room: &mut Room<'_>) {
+    fn give_up_overdue(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
         while let Some((overdue, proto)) = self.queue.next_overdue(room.now.mono) {
             let origin = self.queue.finish(overdue).expect("only what is not done is overdue");
             room.answer(id, origin, proto, |reply| {
-                reply.error("CLUSTERDOWN The partition has no leader; nothing was done");
+                reply.error(group.map_or(NO_LEADER, |group| why_no_leader(&group.raft)));
             });
         }
     }

@@ -167,6 +167,11 @@ impl Queue {
         Some(origin)
     }
 
+    /// The oldest one is given up.
+    pub(super) fn finish_first(&mut self) -> Option<Origin> {
+        self.finish(self.first)
+    }
+
     /// Everything is to be sent once more.
     pub(super) fn rewind(&mut self) {
         (self.next, self.flying) = (self.first, 0);

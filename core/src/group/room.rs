@@ -144,6 +144,15 @@ impl Room<'_> {
         }
     }
 
+    /// Nobody will know what became of a command. A node will ask again; a client is hung up on.
+    pub(crate) fn lose(&mut self, group: GroupId, origin: Origin) {
+        match origin {
+            Origin::Client(ticket) => self.sessions.lose(ticket, self.out),
+            Origin::Lane(..) => self.answer_bytes(group, origin, &[]),
+            Origin::None | Origin::Peer { .. } => {}
+        }
+    }
+
     /// Says that a command was surely not applied. A client is told; a node may try again.
     pub(crate) fn not_taken(
         &mut self,

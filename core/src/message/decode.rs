@@ -1,10 +1,10 @@
 //! Frames to messages. Every field is checked; what does not hold is [`Malformed`].
 
 use super::{
-    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, Ballot,
-    Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward, HANDBACK,
-    HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED, Sequence, TAKE_OVER,
-    Ticket, VOTE, Vote,
+    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
+    Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
+    HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED, Sequence,
+    TAKE_OVER, Ticket, VOTE, Vote,
 };
 use crate::bytes::{Malformed, Reader, checksum};
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
@@ -41,6 +41,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
     let message = match kind {
         BEAT => Message::Beat(Beat {
             life: Life(reader.u64()?),
+            knows: Life(reader.u64()?),
             stalled: flag(reader.u8()?)?,
             hears: flag(reader.u8()?)?,
             leads: reader.u64()?,
@@ -85,6 +86,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             let (low, high) = (reader.u64()?, reader.u64()?);
             Message::Digest { group, index, digest: u128::from(low) | u128::from(high) << 64 }
         }
+        BLANK => Message::Blank { group: GroupId(reader.u32()?), ask: flag(reader.u8()?)? },
         FORWARD => Message::Forward(take_forward(&mut reader)?),
         ANSWER => Message::Answer(take_answer(&mut reader)?),
         HANDOFF => Message::Handoff(Handoff {

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{
-    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, Ballot,
-    Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward, HANDBACK,
-    HANDOFF, HEADER, Handoff, LEADS, Message, RESIGNED, Sequence, TAKE_OVER, Ticket, VOTE, Vote,
+    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
+    Ballot, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
+    HANDBACK, HANDOFF, HEADER, Handoff, LEADS, Message, RESIGNED, Sequence, TAKE_OVER, Ticket,
+    VOTE, Vote,
 };
 use crate::bytes::{checksum, patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::ids::{GroupId, Term};
@@ -76,6 +77,7 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
         Message::Beat(beat) => {
             let start = begin(lane, BEAT);
             put_u64(lane, beat.life.0);
+            put_u64(lane, beat.knows.0);
             put_u8(lane, u8::from(beat.stalled));
             put_u8(lane, u8::from(beat.hears));
             put_u64(lane, beat.leads);
@@ -112,6 +114,12 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             put_u64(lane, index.0);
             put_u64(lane, *digest as u64);
             put_u64(lane, (*digest >> 64) as u64);
+            start
+        }
+        Message::Blank { group, ask } => {
+            let start = begin(lane, BLANK);
+            put_u32(lane, group.0);
+            put_u8(lane, u8::from(*ask));
             start
         }
         Message::Forward(forward) => put_forward(lane, forward),

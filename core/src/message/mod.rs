@@ -61,6 +61,12 @@ pub(crate) enum Message<'a> {
         index: Index,
         digest: u128,
     },
+    /// From a replica: it holds nothing of the group and has promised nothing, as far as its disk tells.
+    Blank {
+        group: GroupId,
+        /// Whether the receiver should say so as well, if it is so.
+        ask: bool,
+    },
     Forward(Forward<'a>),
     Answer(Answer<'a>),
     Handoff(Handoff<'a>),
@@ -71,6 +77,8 @@ pub(crate) enum Message<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
     pub(crate) life: Life,
+    /// The newest life of the receiver that the sender has heard.
+    pub(crate) knows: Life,
     /// Its disk has not answered for too long: look for another leader.
     pub(crate) stalled: bool,
     /// It hears the receiver.
@@ -283,6 +291,7 @@ const FORWARD: u8 = 14;
 const ANSWER: u8 = 15;
 const HANDOFF: u8 = 16;
 const HANDBACK: u8 = 17;
+const BLANK: u8 = 18;
 
 /// One line a frame, for people; malformed bytes end it.
 pub(crate) fn describe(bytes: &[u8]) -> Vec<String> {

@@ -34,6 +34,7 @@ fn check(message: &Message<'_>) {
 fn what_engines_say_of_each_other_comes_back() {
     check(&Message::Beat(Beat {
         life: Life(1),
+        knows: Life(4),
         stalled: true,
         hears: false,
         leads: 99,
@@ -43,6 +44,7 @@ fn what_engines_say_of_each_other_comes_back() {
     check(&Message::Leads { life: Life(1), pairs: b"123456789012" });
     check(&Message::TakeOver { group: GROUP, term: TERM, last: Index(9) });
     check(&Message::Resigned { group: GROUP, term: TERM });
+    check(&Message::Blank { group: GROUP, ask: true });
     check(&Message::Digest { group: GROUP, index: Index(1), digest: u128::MAX - 5 });
 }
 

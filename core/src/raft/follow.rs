@@ -18,7 +18,7 @@ pub(crate) struct Following {
     round: u64,
     /// Damaged: up to where the log must reach to have made up for what was lost.
     heal: Index,
-    repair_asked: bool,
+    pub(super) repair_asked: bool,
     /// Damaged: when the leader was last told.
     told_at: Instant,
 }
@@ -235,10 +235,28 @@ impl Raft {
         }
     }
 
+    /// This replica has made promises that its disk knows nothing of.
+    pub(crate) fn forget<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+        if self.role == Role::Leader {
+            self.resign(StepDown::Forgot, io);
+        }
+        self.damaged = true;
+        self.role = Role::Follower;
+        self.leader = None;
+        self.campaign_at = None;
+        self.electing = super::election::Electing::default();
+        self.following = Following::default();
+    }
+
     /// The record that says so is on disk.
     pub(crate) fn repaired<J: Journal>(&mut self, io: &mut Io<'_, J>) {
-        if self.damaged {
+        if self.damaged && self.following.repair_asked {
             self.damaged = false;
+            if self.is_blank() {
+                io.events.push(Event::Born { group: self.group });
+                self.begin(io);
+                return;
+            }
             io.events.push(Event::Repaired { group: self.group, index: self.durable });
             self.following.reply_due = true;
             if self.leader.is_none() {

@@ -5,6 +5,7 @@
 //! has to be durable goes through a [`Journal`] and comes back as [`Raft::entries_durable`] and
 //! [`Raft::ballot_durable`]; promises leave only then.
 
+mod birth;
 mod election;
 mod follow;
 mod lead;
@@ -92,6 +93,7 @@ pub(crate) struct Raft {
     /// When the newest entry of another leader arrived here (or this process began).
     foreign_at: Instant,
     following: follow::Following,
+    birth: birth::Birth,
     electing: election::Electing,
     leading: Option<Leading>,
 }
@@ -131,6 +133,7 @@ impl Raft {
             campaign_at: None,
             foreign_at: now,
             following: follow::Following::default(),
+            birth: birth::Birth::default(),
             electing: election::Electing::default(),
             leading: None,
         }
@@ -267,7 +270,8 @@ impl Raft {
         let leading = self.leading.as_ref();
         let lead = leading.and_then(|leading| leading.deadline(self, now, config, pulse));
         let damage = self.damage_due(config);
-        [self.campaign_at, lead, damage].into_iter().flatten().min()
+        let birth = self.birth_due(config);
+        [self.campaign_at, lead, damage, birth].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -277,6 +281,9 @@ impl Raft {
         }
         if self.damage_due(io.config).is_some_and(|at| at <= io.now) {
             self.following.say_damaged(io.now);
+        }
+        if self.birth_due(io.config).is_some_and(|at| at <= io.now) {
+            self.ask_if_blank(None, io);
         }
         self.resend(io);
     }

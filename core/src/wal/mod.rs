@@ -13,7 +13,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use recover::WalRecovery;
+pub use recover::{Beginning, WalRecovery};
 pub use writer::Wal;
 
 use alloc::collections::BTreeMap;

@@ -71,6 +71,16 @@ struct Entry {
     bytes: Vec<u8>,
 }
 
+/// What a life begins with, besides what is on the disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beginning {
+    /// Tells this life from one of the same number whose disk was lost.
+    pub salt: u32,
+    /// Whether other nodes hold copies. Then a disk without a log is either new or lost, and nobody can tell
+    /// by the disk alone: all groups are damaged until the others have spoken.
+    pub peers: bool,
+}
+
 impl WalRecovery {
     /// Given what the directory holds (names and sizes in bytes), decides what to read.
     pub fn new(
@@ -151,9 +161,10 @@ impl WalRecovery {
     /// What the files say, and the log to go on with: always in a new segment. All that is said here is
     /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
     /// makes it so. Files that nothing refers to are removed after that.
-    pub fn finish(mut self, disk: &mut DiskBatch) -> (Recovered, Wal) {
+    pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal) {
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
+        let unknown = begin.peers && self.known.life == Life(0);
         let mut leftovers = Vec::new();
         if !fresh {
             // The record that named one of them may have been lost.
@@ -161,7 +172,7 @@ impl WalRecovery {
         }
         let number = self.next_number();
         let mut wal = Wal::empty(self.identity, self.segment_bytes, self.bug);
-        wal.damaged = self.known.damaged || fresh;
+        wal.damaged = self.known.damaged || fresh || unknown;
         let mut recovered =
             Recovered { groups: BTreeMap::new(), events: self.events, damaged: wal.damaged };
         for (group, mut replayed) in self.groups {
@@ -191,7 +202,7 @@ impl WalRecovery {
             wal.unsynced = Some((self.tail.segment, self.tail.end));
         }
         let reused = Bug::LifeReused.active(self.bug) && self.known.life > Life(0);
-        let life = if reused { self.known.life } else { Life(number) };
+        let life = if reused { self.known.life } else { Life::new(number, begin.salt) };
         wal.begin_life(number, life, self.tail);
         wal.retire_due = true;
         wal.flush(disk);
@@ -413,7 +424,7 @@ impl WalRecovery {
 
     fn next_number(&self) -> u64 {
         let listed = self.segments.last().map_or(0, |segment| segment.0);
-        listed.max(self.known.oldest).max(self.known.life.0) + 1
+        listed.max(self.known.oldest).max(self.known.life.number()) + 1
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Wal {
     pub(super) segment_bytes: u64,
     pub(super) bug: Bug,
     pub(super) life: Life,
+    /// The next segment is the first of this life.
+    pub(super) rising: bool,
     pub(super) groups: BTreeMap<GroupId, GroupLog>,
     /// Whether groups that are not in `groups` are damaged.
     pub(super) damaged: bool,
@@ -122,7 +124,7 @@ impl Wal {
     /// A log for a node that has never run here.
     pub fn new(identity: Identity, segment_bytes: u64, bug: Bug) -> Self {
         let mut wal = Self::empty(identity, segment_bytes, bug);
-        wal.begin_life(1, Life(1), Tail::default());
+        wal.begin_life(1, Life::new(1, 0), Tail::default());
         wal
     }
 
@@ -130,6 +132,17 @@ impl Wal {
     /// from [`Durable::Begun`] on.
     pub fn life(&self) -> Life {
         self.life
+    }
+
+    /// Others have heard lives up to `above` of a node that this disk knows nothing of: it was put back to an
+    /// older state. Begins a life above them; [`Durable::Begun`] is told again. `damaged`: from then on,
+    /// all groups are.
+    pub fn rise(&mut self, above: Life, salt: u32, damaged: bool) {
+        let number = above.number().max(self.number) + 1;
+        self.life = Life::new(number, salt);
+        self.rising = true;
+        self.damaged |= damaged;
+        self.groups.values_mut().for_each(|log| log.damaged |= damaged);
     }
 
     /// An entry. Replaces what was at its index and beyond; at most one beyond the last. Returns the number
@@ -208,6 +221,10 @@ impl Wal {
     pub fn flush(&mut self, disk: &mut DiskBatch) {
         self.copy();
         self.write(disk);
+        if self.rising && self.buffer.is_empty() {
+            self.make_room();
+            self.write(disk);
+        }
         self.ask_sync(disk);
     }
 
@@ -255,6 +272,7 @@ impl Wal {
             segment_bytes,
             bug,
             life: Life(0),
+            rising: false,
             groups: BTreeMap::new(),
             damaged: false,
             holes: Vec::new(),
@@ -331,13 +349,17 @@ impl Wal {
         if !self.buffer.is_empty() {
             return;
         }
-        if self.is_full() {
+        if self.rising || self.is_full() {
             let previous = Tail { segment: self.number, end: self.written, chain: self.chain };
             assert!(self.unsynced.is_none(), "a segment is written to only after the one before");
             if self.synced < self.written {
                 self.unsynced = Some((self.number, self.written));
             }
-            self.begin_segment(self.number + 1, previous);
+            if core::mem::take(&mut self.rising) {
+                self.begin_life(self.life.number(), self.life, previous);
+            } else {
+                self.begin_segment(self.number + 1, previous);
+            }
         } else {
             self.mark();
         }

@@ -33,6 +33,12 @@ pub struct LifeGrows {
 }
 
 impl LifeGrows {
+    /// A node's disk may have forgotten how many lives there were.
+    pub fn harmed(&mut self, node: NodeId) {
+        let lives = self.lives.iter_mut().filter(|((of, _), _)| *of == node);
+        lives.for_each(|(_, known)| known.spoken = None);
+    }
+
     /// An engine has started. `harmed`: its disk may have forgotten.
     pub fn started(
         &mut self,

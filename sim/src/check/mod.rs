@@ -162,6 +162,9 @@ impl Checkers {
             if let Event::SnapshotInstalled { group, index } = *event {
                 self.replaced(group, node, index);
             }
+            if let Event::Forgot { .. } = event {
+                self.forgot(node, lane, engine);
+            }
         }
         for group in engine.groups() {
             if let Some(view) = engine.view(group) {
@@ -171,7 +174,7 @@ impl Checkers {
         for op in &out.disk.ops {
             let DiskOp::Sync { file: FileId::Segment(number), .. } = *op else { continue };
             // The first segment of a life bears its number; those before it are only being read again.
-            if number >= engine.life().0 && self.lives.syncs(node, lane) {
+            if number >= engine.life().number() && self.lives.syncs(node, lane) {
                 for group in engine.groups() {
                     self.trust(group, node);
                 }
@@ -226,6 +229,7 @@ impl Checkers {
     /// now on, to have lost promises there is no news. A replica that repairs itself is trusted again.
     pub fn harmed(&mut self, node: NodeId) {
         self.ledger.on_node(node).for_each(|replica| replica.harmed = true);
+        self.lives.harmed(node);
     }
 
     /// A membership machine begins anew: its view may start from nothing.
@@ -354,6 +358,17 @@ impl Checkers {
         let Some(group) = self.ledger.group_mut(group) else { return };
         if let Some(place) = group.place(node) {
             group.replicas[place].terms.restart(index);
+        }
+    }
+
+    /// An engine has learnt that its disk has forgotten, and lives under another number from now on.
+    fn forgot(&mut self, node: NodeId, lane: LaneId, engine: &Engine) {
+        self.lives.started(node, lane, engine.life(), true, &mut self.found);
+        for id in engine.groups() {
+            let Some(group) = self.ledger.group_mut(id) else { continue };
+            if let Some(place) = group.place(node) {
+                group.replicas[place].life = engine.life();
+            }
         }
     }
 

@@ -8,7 +8,8 @@
 //!   its term, or a newer term.
 //! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
 //!   replicas say is durable, and the term of those that lead.
-//! * A restart: what was durable is there again; and a disk that no fault has harmed is not called damaged.
+//! * A restart: what was durable is there again; and a disk that no fault has harmed is not called damaged,
+//!   unless it holds nothing of the group.
 //!
 //! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
 //! `SnapshotBeforeDurable`, `ChecksumNotChained`, `DamageIsTorn`.
@@ -149,7 +150,9 @@ pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found)
     if replica.harmed {
         return;
     }
-    if recovered.state.damaged && !replica.state.damaged {
+    // A disk without a trace of the group may be a new one, for all that the replica can know.
+    let blank = recovered.state.term == Term(0) && recovered.state.last == Index(0);
+    if recovered.state.damaged && !replica.state.damaged && !blank {
         found.report(NAME, || {
             format!("{}: claims damage, though no fault has harmed its disk", who(replica))
         });

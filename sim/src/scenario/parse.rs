@@ -197,11 +197,13 @@ impl Parser<'_> {
     fn disk(&mut self) -> Parsed<Action> {
         let who = self.who()?;
         let word = self.word()?;
-        if let Some(how) = Damage::ALL.into_iter().find(|how| how.name() == word) {
+        let mut all = Damage::ALL.into_iter().chain(Damage::WHOLE);
+        if let Some(how) = all.find(|how| how.name() == word) {
             return Ok(Action::Damage { who, how });
         }
         Ok(match word.as_str() {
             "stall" => Action::Stall { who, span: span(&self.word()?)? },
+            "copy" => Action::Copy(who),
             "sync-error" => Action::SyncError(who),
             "no-space" => Action::NoSpace(who),
             other => return Err(format!("no disk knows how to `{other}`")),

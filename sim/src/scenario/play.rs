@@ -98,6 +98,7 @@ impl Stage<'_> {
                 self.clocks(action)?;
             }
             Action::Damage { .. }
+            | Action::Copy(_)
             | Action::Stall { .. }
             | Action::SyncError(_)
             | Action::NoSpace(_) => self.disks(action)?,
@@ -193,6 +194,10 @@ impl Stage<'_> {
                     return Err(format!("n{} runs: damage is met at a start only", node + 1));
                 }
                 self.world.damage_disk(node, *how);
+            }
+            Action::Copy(who) => {
+                let node = self.node(who)?;
+                self.world.copy_disk(node);
             }
             Action::Stall { who, span } => {
                 let node = self.node(who)?;

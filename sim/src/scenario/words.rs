@@ -111,6 +111,7 @@ pub(super) enum Action {
         who: Who,
         how: Damage,
     },
+    Copy(Who),
     Stall {
         who: Who,
         span: Time,

@@ -63,7 +63,8 @@ impl World {
             | Fault::LostWrite
             | Fault::Misdirected
             | Fault::Unreadable
-            | Fault::OldCopy => self.strike_disk(fault, node, span),
+            | Fault::OldCopy
+            | Fault::Wiped => self.strike_disk(fault, node, span),
             Fault::StepForward
             | Fault::StepBack
             | Fault::Freeze
@@ -201,7 +202,8 @@ impl World {
             Fault::LostWrite => self.damage(node, Damage::LostWrite, span),
             Fault::Misdirected => self.damage(node, Damage::Misdirected, span),
             Fault::Unreadable => self.damage(node, Damage::Unreadable, span),
-            _ => self.damage(node, Damage::OldCopy, span),
+            Fault::OldCopy => self.damage(node, Damage::OldCopy, span),
+            _ => self.damage(node, Damage::Wiped, span),
         }
     }
 
@@ -220,6 +222,10 @@ impl World {
     /// Damages a disk of a node whose process does not run.
     pub fn damage_disk(&mut self, node: usize, how: Damage) {
         assert!(!self.nodes[node].up, "disks are read at a start only");
+        if Damage::WHOLE.contains(&how) {
+            self.lose_disk(node, how);
+            return;
+        }
         let lane = self.chances.disk.up_to(u64::from(self.options.lanes) - 1) as usize;
         let disk = &mut self.nodes[node].lanes[lane].disk;
         let Some((file, at)) = disk.damage(how, &mut self.chances.disk) else { return };
@@ -227,6 +233,19 @@ impl World {
         self.checkers.harmed(NodeId(node as u32 + 1));
         let line = format_args!("n{} disk: {} in {file:?} at {at}", node + 1, how.name());
         self.trace.note(self.now, line);
+    }
+
+    /// All that the disks of a node held is gone, or as it was when it was copied.
+    fn lose_disk(&mut self, node: usize, how: Damage) {
+        for lane in &mut self.nodes[node].lanes {
+            match how {
+                Damage::Wiped => lane.disk.wipe(),
+                _ => lane.disk.put_back(),
+            }
+        }
+        self.nodes[node].damaged = true;
+        self.checkers.harmed(NodeId(node as u32 + 1));
+        self.trace.note(self.now, format_args!("n{} disk: {}", node + 1, how.name()));
     }
 
     /// A node has made up for damage when it votes again and has what is committed.

@@ -66,6 +66,11 @@ impl World {
         if frozen { clock.freeze(now) } else { clock.thaw(now) }
     }
 
+    /// Copies what is durable on the disks of a node.
+    pub fn copy_disk(&mut self, node: usize) {
+        self.nodes[node].lanes.iter_mut().for_each(|lane| lane.disk.copy());
+    }
+
     /// Lets no sync of a node return for a while.
     pub fn stall_disk(&mut self, node: usize, span: Time) {
         self.nodes[node].disk_mood.stalled_until = self.now + span;

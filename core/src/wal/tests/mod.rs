@@ -10,6 +10,7 @@ mod torture;
 
 use alloc::vec::Vec;
 
+use super::Beginning;
 use super::{Durable, Identity, Recovered, Wal, WalRecovery};
 use crate::config::Bug;
 use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
@@ -103,5 +104,5 @@ fn recover(disk: &Disk, segment_bytes: u64, bug: Bug, batch: &mut DiskBatch) -> 
     while let Some(file) = recovery.wants() {
         recovery.feed(disk.read(file)).expect("this node's own log");
     }
-    recovery.finish(batch)
+    recovery.finish(Beginning::default(), batch)
 }

@@ -86,7 +86,7 @@ fn each_life_has_a_larger_number() {
         bench.restart();
         lives.push(bench.wal.life());
     }
-    assert_eq!(lives[0], Life(1));
+    assert_eq!(lives[0], Life::new(1, 0));
     assert!(lives.is_sorted_by(|a, b| a < b), "{lives:?}");
 }
 

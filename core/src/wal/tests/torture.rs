@@ -98,7 +98,7 @@ impl World {
         let told = self.bench.settle();
         self.note(&told);
         let wal = &self.bench.wal;
-        let old = wal.segments.iter().filter(|old| old.0 >= wal.life.0.max(wal.oldest));
+        let old = wal.segments.iter().filter(|old| old.0 >= wal.life.number().max(wal.oldest));
         let mut victims: Vec<(u64, u64)> = old.copied().collect();
         victims.last_mut().expect("there is a current segment").1 = wal.marked;
         victims.retain(|victim| victim.1 >= 512);
