@@ -99,6 +99,8 @@ pub struct Limits {
     pub chunks_in_flight: u32,
     /// Commands of one client taken and not answered before it is Busy.
     pub client_pending: usize,
+    /// Reads among them, before it is Busy: what they will find may be large.
+    pub client_reads: usize,
     /// Bytes of answers of one client that its driver has not taken, or that are expected of its open
     /// commands, before it is Busy: a few milliseconds at 10 Gbit/s.
     pub client_bytes: usize,
@@ -134,6 +136,7 @@ impl Default for Limits {
             chunk_bytes: 256 << 10,
             chunks_in_flight: 4,
             client_pending: 4096,
+            client_reads: 128,
             client_bytes: 4 << 20,
             outbox: 65_536,
             outbox_bytes: 64 << 20,

@@ -52,7 +52,7 @@ impl Turn<'_> {
         }
         let (proto, pending) = (state.connection.proto, state.pending());
         if let Some(text) = complaint {
-            let ticket = self.engine.sessions.begin(client, false);
+            let ticket = self.engine.sessions.begin(client, false, false);
             self.reply(ticket, proto, |reply| reply.error(text));
         } else if pending == 0 {
             self.out.closes.push(client);
@@ -73,9 +73,7 @@ impl Turn<'_> {
         if state.closing || args.is_empty() {
             return Admission::Taken;
         }
-        if state.pending() >= limits.client_pending
-            || !state.has_room(&self.out.replies, limits.client_bytes)
-        {
+        if !state.has_room(&self.out.replies, limits) {
             return Admission::Busy;
         }
         let spec = match command::resolve(args) {
@@ -83,7 +81,7 @@ impl Turn<'_> {
             Err(unresolved) => {
                 let answers = state.connection.begin_unknown(now);
                 let proto = state.connection.proto;
-                let ticket = engine.sessions.begin(client, !answers);
+                let ticket = engine.sessions.begin(client, !answers, false);
                 self.reply(ticket, proto, |reply| unresolved.put(args, reply));
                 return Admission::Taken;
             }
@@ -105,7 +103,8 @@ impl Turn<'_> {
         let state = self.engine.sessions.client_mut(client).expect("it was just looked at");
         let answers = state.connection.begin(spec, args, now);
         let (proto, keyspace) = (state.connection.proto, state.connection.keyspace);
-        let ticket = self.engine.sessions.begin(client, !answers);
+        let reads = !matches!(spec.scope, Scope::Connection | Scope::Wait) && !writes(spec);
+        let ticket = self.engine.sessions.begin(client, !answers, reads);
         let asked = Asked { spec, args: *args, ticket, keyspace, proto };
         if !permitted {
             return self.reply(ticket, proto, |reply| {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::command::Merge;
 use crate::command::connection::Connection;
+use crate::config::Limits;
 use crate::event::Event;
 use crate::ids::{ClientId, GroupId};
 use crate::message::Ticket;
@@ -47,6 +48,8 @@ pub(crate) struct Client {
     stash: Vec<u8>,
     /// Slots that are answered and wait for earlier ones.
     stashed: usize,
+    /// Reads that are open.
+    reads: usize,
     /// Bytes in the parts of commands that were split.
     gathered: usize,
     window: Window,
@@ -60,6 +63,8 @@ pub(crate) struct Client {
 struct Slot {
     /// The client asked not to be answered.
     mute: bool,
+    /// It asks for what is there: its answer may be large.
+    read: bool,
     state: State,
 }
 
@@ -88,6 +93,7 @@ impl Sessions {
             slots: VecDeque::new(),
             stash: Vec::new(),
             stashed: 0,
+            reads: 0,
             gathered: 0,
             window: Window::new(budget, FIRST_OPEN),
             written: Vec::new(),
@@ -120,10 +126,11 @@ impl Sessions {
     }
 
     /// Takes a command into the order of answers.
-    pub(crate) fn begin(&mut self, client: ClientId, mute: bool) -> Ticket {
+    pub(crate) fn begin(&mut self, client: ClientId, mute: bool, read: bool) -> Ticket {
         let state = self.client_mut(client).expect("only a client that is open asks");
         let sequence = state.first + state.slots.len() as u64;
-        state.slots.push_back(Slot { mute, state: State::Waiting });
+        state.slots.push_back(Slot { mute, read, state: State::Waiting });
+        state.reads += usize::from(read);
         Ticket { client, generation: state.generation, sequence, part: 0 }
     }
 
@@ -223,10 +230,13 @@ impl Client {
     }
 
     /// Whether another command can be taken: the answers of this client that its driver has not taken, and
-    /// those that its open commands are expected to bring, stay within the budget.
-    pub(crate) fn has_room(&self, lanes: &Lanes, budget: usize) -> bool {
+    /// those that its open commands are expected to bring, stay within the limits.
+    pub(crate) fn has_room(&self, lanes: &Lanes, limits: &Limits) -> bool {
+        if self.slots.len() >= limits.client_pending || self.reads >= limits.client_reads {
+            return false;
+        }
         let held = lanes.len(self.number) + self.stash.len() + self.gathered;
-        self.window.fits(self.slots.len(), held, budget)
+        self.window.fits(self.slots.len(), held, limits.client_bytes)
     }
 
     /// It has written something in a group.
@@ -272,6 +282,7 @@ impl Client {
             State::Ready(start, self.stash.len())
         };
         self.slots[at].state = state;
+        self.reads -= usize::from(self.slots[at].read);
         self.stashed += 1;
         while let Some(State::Ready(start, end)) = self.slots.front().map(|slot| &slot.state) {
             if start < end {
