@@ -91,7 +91,10 @@ impl Log {
         assert!(term >= self.last_term(), "terms never go back along a log");
         let full = |chunk: &Vec<u8>| !chunk.is_empty() && chunk.len() + bytes.len() > CHUNK;
         if self.chunks.back().is_none_or(full) {
-            self.chunks.push_back(self.spare.pop().unwrap_or_default());
+            // A short log takes no more than it needs; one that fills chunks will fill this one too.
+            let most = if self.chunks.is_empty() { 0 } else { CHUNK };
+            let chunk = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(most));
+            self.chunks.push_back(chunk);
         }
         let number = self.first_chunk + self.chunks.len() as u64 - 1;
         let chunk = self.chunks.back_mut().expect("a chunk was just made sure of");
