@@ -7,8 +7,9 @@
 //!
 //! Invariant: whatever a replica has promised, it has promised to a candidate or a leader of the group, which had its own
 //! term on disk before. So if all others are blank after this process began, nothing that this replica may have forgotten
-//! matters. All, and not a majority: the one that was promised something may be the one that is not heard. Terms
-//! only rise once a majority is born, so those who come later find a majority that can lead and repair them.
+//! matters. All, and not a majority: the one that was promised something may be the one that is not heard. And the
+//! first term needs the consent of all: it says that all are born, so from then on a majority is enough to lead, and
+//! to repair whoever loses its disk.
 
 use alloc::vec::Vec;
 

@@ -237,6 +237,10 @@ impl Raft {
     }
 
     fn won<J: Journal>(&self, io: &Io<'_, J>) -> bool {
+        if self.is_blank() && self.role == Role::PreCandidate {
+            // The first term ends the time in which replicas are born: all of them have to be.
+            return self.config().members().iter().all(|node| self.electing.votes.contains(node));
+        }
         self.config().quorum(io.config.bug, |node| self.electing.votes.contains(&node))
     }
 

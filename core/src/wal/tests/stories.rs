@@ -91,6 +91,23 @@ fn each_life_has_a_larger_number() {
 }
 
 #[test]
+fn a_life_above_one_that_others_know_is_told_once_durable_and_has_all_groups_damaged() {
+    let mut bench = bench();
+    bench.entry(1, 1, 1, b"kept");
+    bench.settle();
+    let before = bench.wal.life();
+    bench.wal.rise(Life::new(7, 3), 5, true);
+    let told = bench.settle();
+    assert!(told.contains(&Durable::Begun), "{told:?}");
+    assert_eq!((before, bench.wal.life()), (Life::new(1, 0), Life::new(8, 5)));
+    bench.disk.lose_unsynced();
+    bench.restart();
+    assert_eq!(bench.wal.life().number(), 9);
+    assert_eq!(bench.indexes(1), [1]);
+    assert!(bench.is_damaged(1) && bench.is_damaged(2));
+}
+
+#[test]
 fn an_image_lets_old_segments_go() {
     let mut bench = Bench::start(Disk::default(), 256, Bug::None);
     for index in 1..=40 {
