@@ -16,7 +16,7 @@ use crate::pulse::Pulse;
 use crate::rng::{Chance, Seed};
 use crate::session::Sessions;
 use crate::time::Now;
-use crate::wal::{Identity, RecoveredGroup, Wal, WalError, WalRecovery};
+use crate::wal::{Identity, RecoveredGroup, Scans, Wal, WalError, WalRecovery};
 
 /// Turns files into an engine; an empty listing makes one that has never run.
 #[derive(Debug)]
@@ -45,6 +45,12 @@ impl Recovery {
         Self { config, placement: Arc::clone(placement), seed, wal }
     }
 
+    /// Goes by what an earlier reading of the same log has found, where that has not changed.
+    #[must_use]
+    pub fn with_scans(self, scans: Scans) -> Self {
+        Self { wal: self.wal.with_scans(scans), ..self }
+    }
+
     /// The next file to feed, if any.
     pub fn wants(&self) -> Option<FileId> {
         self.wal.wants()
@@ -57,8 +63,13 @@ impl Recovery {
 
     /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
     pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
+        Ok(self.finish_and_keep(now, out).0)
+    }
+
+    /// Like [`Recovery::finish`], and what was found in the log, for who reads it again when it has grown.
+    pub fn finish_and_keep(self, now: Now, out: &mut Outputs) -> (Engine, Scans) {
         let Self { config, placement, seed, wal } = self;
-        let (mut found, wal) = wal.finish(&mut out.disk);
+        let (mut found, wal, scans) = wal.finish(&mut out.disk);
         out.events.append(&mut found.events);
         let lanes = u32::from(config.lanes);
         let places = placement.partitions() / lanes + 1;
@@ -79,7 +90,7 @@ impl Recovery {
             partitions[(number / lanes) as usize] =
                 Some(Partition { id, group, outbox, listed: false, wake: None, known: None });
         }
-        Ok(assemble(config, placement, seed, partitions, wal, now))
+        (assemble(config, placement, seed, partitions, wal, now), scans)
     }
 }
 
