@@ -255,7 +255,7 @@ pub fn wal(bytes: &[u8]) {
         }
     }
     let mut disk = DiskBatch::default();
-    let (recovered, wal) = recovery.finish(driftless_core::wal::Beginning::default(), &mut disk);
+    let (recovered, wal, _) = recovery.finish(driftless_core::wal::Beginning::default(), &mut disk);
     for group in recovered.groups.values() {
         for pair in group.entries.windows(2) {
             assert_eq!(pair[0].1.next(), pair[1].1, "entries follow each other");

@@ -30,6 +30,7 @@ struct Stream {
 /// The beats of one engine.
 #[derive(Debug, Default)]
 pub(super) struct Beats {
+    /// By node, like the peers of [`crate::pulse::Pulse`].
     streams: Vec<Stream>,
     next: Instant,
 }
@@ -37,7 +38,9 @@ pub(super) struct Beats {
 impl Beats {
     pub(super) fn new(nodes: &[NodeId]) -> Self {
         let stream = |&node| Stream { node, ours: 0, theirs: 0, differs: 0, hastened: false };
-        Self { streams: nodes.iter().map(stream).collect(), next: Instant(0) }
+        let mut streams: Vec<Stream> = nodes.iter().map(stream).collect();
+        streams.sort_by_key(|stream| stream.node);
+        Self { streams, next: Instant(0) }
     }
 
     pub(super) fn begin(&mut self, now: Instant) {
@@ -91,8 +94,11 @@ impl Turn<'_> {
         if !engine.begun {
             wake = (engine.now.mono.plus(engine.config.timing.beat_every), "beat");
         }
-        for peer in engine.pulse.peers().iter().filter(|peer| peer.alive) {
-            let at = peer.heard.unwrap_or_default().plus(self.patience(peer.node));
+        for (peer, stream) in engine.pulse.peers().iter().zip(&engine.beats.streams) {
+            if !peer.alive {
+                continue;
+            }
+            let at = peer.heard.unwrap_or_default().plus(self.patience(stream));
             if at < wake.0 {
                 wake = (at, "silence");
             }
@@ -101,11 +107,9 @@ impl Turn<'_> {
     }
 
     /// How long a node may be silent before it counts as gone.
-    fn patience(&self, node: NodeId) -> Span {
+    fn patience(&self, stream: &Stream) -> Span {
         let timing = &self.engine.config.timing;
-        let streams = &self.engine.beats.streams;
-        let hastened = streams.iter().any(|stream| stream.node == node && stream.hastened);
-        if hastened {
+        if stream.hastened {
             Span((timing.beat_every.0 * 2).min(timing.election_timeout.0))
         } else {
             timing.election_timeout
@@ -123,9 +127,11 @@ impl Turn<'_> {
         let now = self.engine.now.mono;
         let count = self.engine.pulse.peers().len();
         for at in 0..count {
-            let peer = self.engine.pulse.peers()[at];
+            let peer = &self.engine.pulse.peers()[at];
+            let stream = &self.engine.beats.streams[at];
+            assert!(stream.node == peer.node, "peers and streams stand in the same order");
             let silence = now.since(peer.heard.unwrap_or_default());
-            if !peer.alive || silence < self.patience(peer.node) {
+            if !peer.alive || silence < self.patience(stream) {
                 continue;
             }
             let node = peer.node;

@@ -17,7 +17,7 @@ use crate::pulse::Pulse;
 use crate::rng::{Chance, Seed};
 use crate::session::Sessions;
 use crate::time::Now;
-use crate::wal::{Beginning, Identity, RecoveredGroup, Wal, WalError, WalRecovery};
+use crate::wal::{Beginning, Identity, RecoveredGroup, Scans, Wal, WalError, WalRecovery};
 
 /// Turns files into an engine; an empty listing makes one that has never run.
 #[derive(Debug)]
@@ -46,6 +46,12 @@ impl Recovery {
         Self { config, placement: Arc::clone(placement), seed, wal }
     }
 
+    /// Goes by what an earlier reading of the same log has found, where that has not changed.
+    #[must_use]
+    pub fn with_scans(self, scans: Scans) -> Self {
+        Self { wal: self.wal.with_scans(scans), ..self }
+    }
+
     /// The next file to feed, if any.
     pub fn wants(&self) -> Option<FileId> {
         self.wal.wants()
@@ -58,10 +64,15 @@ impl Recovery {
 
     /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
     pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
+        Ok(self.finish_and_keep(now, out).0)
+    }
+
+    /// Like [`Recovery::finish`], and what was found in the log, for who reads it again when it has grown.
+    pub fn finish_and_keep(self, now: Now, out: &mut Outputs) -> (Engine, Scans) {
         let Self { config, placement, seed, wal } = self;
         let mut chance = Chance::new(seed, 1);
         let begin = Beginning { salt: chance.bits() as u32, peers: placement.factor() > 1 };
-        let (mut found, wal) = wal.finish(begin, &mut out.disk);
+        let (mut found, wal, scans) = wal.finish(begin, &mut out.disk);
         out.events.append(&mut found.events);
         let lanes = u32::from(config.lanes);
         let places = placement.partitions() / lanes + 1;
@@ -89,7 +100,7 @@ impl Recovery {
                 home: Home::default(),
             });
         }
-        Ok(assemble(config, placement, chance, partitions, wal, now))
+        (assemble(config, placement, chance, partitions, wal, now), scans)
     }
 }
 

@@ -14,6 +14,7 @@ mod writer;
 mod tests;
 
 pub use recover::{Beginning, WalRecovery};
+pub use scan::Scans;
 pub use writer::Wal;
 
 use alloc::collections::BTreeMap;

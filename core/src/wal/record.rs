@@ -14,6 +14,9 @@ pub(super) const VERSION: u16 = 1;
 /// Bytes before the body of a record.
 pub(super) const HEAD: usize = 16;
 
+/// Bytes before those of the entry itself in the record of an entry.
+pub(super) const ENTRY_HEAD: usize = HEAD + 4 + 3 * 8 + 4;
+
 /// Records begin at multiples of this.
 pub(super) const ALIGN: usize = 8;
 
@@ -218,6 +221,13 @@ pub(super) fn take(
         }
     }
     Ok(take_body(kind, body).ok().map(|record| Framed { crc, chain, end, record }))
+}
+
+/// The content of a record that [`take`] has found at `offset` of the same bytes.
+pub(super) fn again(file: &[u8], offset: u64) -> Record<'_> {
+    let bytes = &file[offset as usize..];
+    let length = Reader::new(bytes).u32().expect("a record has a head") as usize;
+    take_body(bytes[12], &bytes[HEAD..HEAD + length]).expect("it was read before")
 }
 
 /// A header of another version of the format was found.

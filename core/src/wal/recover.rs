@@ -2,11 +2,12 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::group::GroupLog;
 use super::image;
-use super::record::{Header, Hole, ImageName, Place, Tail};
-use super::scan::{self, Item, Said, Scanned};
+use super::record::{ENTRY_HEAD, Header, Hole, ImageName, Place, Record, Tail};
+use super::scan::{self, Item, Scanned, Scans};
 use super::writer::Wal;
 use super::{Identity, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
@@ -37,6 +38,8 @@ pub struct WalRecovery {
     settled: Vec<u64>,
     found_holes: Vec<Hole>,
     groups: BTreeMap<GroupId, Replayed>,
+    /// Segments that count, for the entries in them; before they are fed, what an earlier reading found.
+    scans: Scans,
     /// From the last header, and the records after it.
     known: Known,
     tail: Tail,
@@ -68,7 +71,8 @@ struct Entry {
     term: Term,
     previous: Term,
     place: Place,
-    bytes: Vec<u8>,
+    /// Where in the segment.
+    bytes: Range<usize>,
 }
 
 /// What a life begins with, besides what is on the disk.
@@ -114,10 +118,17 @@ impl WalRecovery {
             settled: Vec::new(),
             found_holes: Vec::new(),
             groups: BTreeMap::new(),
+            scans: Scans::default(),
             known: Known::default(),
             tail: Tail::default(),
             events: Vec::new(),
         }
+    }
+
+    /// Goes by what an earlier reading of the same log has found, where that has not changed.
+    #[must_use]
+    pub fn with_scans(self, scans: Scans) -> Self {
+        Self { scans, ..self }
     }
 
     /// The next file to feed, if any. The newest segments are wanted twice: first for what the last header says of
@@ -160,10 +171,11 @@ impl WalRecovery {
 
     /// What the files say, and the log to go on with: always in a new segment. All that is said here is
     /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
-    /// makes it so. Files that nothing refers to are removed after that.
-    pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal) {
+    /// makes it so. Files that nothing refers to are removed after that. What was found is for who reads the log again.
+    pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal, Scans) {
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
+        self.scans.retain(&self.settled);
         let unknown = begin.peers && self.known.life == Life(0);
         let mut leftovers = Vec::new();
         if !fresh {
@@ -179,7 +191,7 @@ impl WalRecovery {
             replayed.damaged |= fresh;
             replayed.drop_if_no_image(Place { segment: number, offset: 0 });
             replayed.entries.retain(|_, entry| entry.place.segment >= self.known.oldest);
-            let (log, said) = replayed.resume();
+            let (log, said) = replayed.resume(&self.scans);
             wal.groups.insert(group, log);
             recovered.groups.insert(group, said);
         }
@@ -206,7 +218,7 @@ impl WalRecovery {
         wal.begin_life(number, life, self.tail);
         wal.retire_due = true;
         wal.flush(disk);
-        (recovered, wal)
+        (recovered, wal, self.scans)
     }
 
     /// Looks for the last header that counts.
@@ -233,11 +245,17 @@ impl WalRecovery {
         Ok(())
     }
 
-    fn scan(&self, at: usize, bytes: Option<&[u8]>) -> Result<Scanned, WalError> {
+    fn scan(&mut self, at: usize, bytes: Option<&[u8]>) -> Result<Scanned, WalError> {
         let (number, size) = self.segments[at];
         let bound = !Bug::ChecksumNotChained.active(self.bug);
         let scanned = match bytes {
-            Some(bytes) => Scanned::new(number, bytes, &self.lost, bound)?,
+            Some(bytes) => {
+                let all_counts = self.lost.iter().all(|hole| hole.segment != number);
+                match self.scans.take(number, bytes).filter(|_| all_counts) {
+                    Some(earlier) => earlier.read_on(bytes, &self.lost, bound)?,
+                    None => Scanned::new(number, bytes, &self.lost, bound)?,
+                }
+            }
             None if size == 0 => Scanned::new(number, &[], &self.lost, bound)?,
             None => Scanned::unreadable(number),
         };
@@ -319,43 +337,47 @@ impl WalRecovery {
         if !always_torn {
             self.found_holes.extend(scanned.holes(end));
         }
-        for item in scanned.items {
-            match item {
-                Item::Found { from, end: to, said, .. } if to <= end => {
-                    self.apply(Place { segment: scanned.number, offset: from }, said);
+        for item in &scanned.items {
+            match *item {
+                Item::Found { from, end: to, .. } if to <= end => {
+                    let place = Place { segment: scanned.number, offset: from };
+                    self.apply(place, scanned.record(from));
                 }
-                Item::Hole { .. } if always_torn => return,
+                Item::Hole { .. } if always_torn => break,
                 Item::Found { .. } | Item::Hole { .. } => {}
             }
         }
+        self.scans.keep(scanned);
     }
 
-    fn apply(&mut self, place: Place, said: Said) {
-        match said {
-            Said::Header(header) => self.apply_header(header),
-            Said::Group(state) => {
+    fn apply(&mut self, place: Place, record: Record<'_>) {
+        match record {
+            Record::Header(header) => self.apply_header(header),
+            Record::Group(state) => {
                 let replayed = self.group(state.group);
                 replayed.damaged = state.damaged;
                 replayed.ballot = (state.term, state.vote);
                 replayed.image = state.image;
                 replayed.void(state.void);
             }
-            Said::Entry { group, term, index, previous, bytes } => {
+            Record::Entry { group, term, index, previous, bytes } => {
                 let entries = &mut self.group(group).entries;
                 if entries.last_key_value().is_some_and(|(&last, _)| last >= index) {
                     entries.split_off(&index);
                 }
+                let start = place.offset as usize + ENTRY_HEAD;
+                let bytes = start..start + bytes.len();
                 entries.insert(index, Entry { term, previous, place, bytes });
             }
-            Said::Ballot { group, term, vote } => self.group(group).ballot = (term, vote),
-            Said::Image { group, void, image } => {
+            Record::Ballot { group, term, vote } => self.group(group).ballot = (term, vote),
+            Record::Image { group, void, image } => {
                 let replayed = self.group(group);
                 replayed.image = Some(image);
                 replayed.void(void);
             }
-            Said::Repaired(group) => self.group(group).damaged = false,
-            Said::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
-            Said::Nothing => {}
+            Record::Repaired(group) => self.group(group).damaged = false,
+            Record::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
+            Record::Mark(_) | Record::Padding(_) => {}
         }
     }
 
@@ -463,7 +485,7 @@ impl Replayed {
     }
 
     /// The part without a gap, for the group and for the writer.
-    fn resume(self) -> (GroupLog, RecoveredGroup) {
+    fn resume(self, scans: &Scans) -> (GroupLog, RecoveredGroup) {
         let mut log = GroupLog::new(self.damaged);
         log.ballot = self.ballot;
         log.void = self.void;
@@ -482,7 +504,8 @@ impl Replayed {
             }
             log.append(entry.place.segment, entry.term, index);
             (last, last_term) = (index, entry.term);
-            entries.push((entry.term, index, entry.bytes));
+            let segment = scans.bytes(entry.place.segment);
+            entries.push((entry.term, index, segment[entry.bytes].to_vec()));
         }
         (log.named, log.durable) = (self.image, self.image);
         let image = self.image.zip(self.chunks);

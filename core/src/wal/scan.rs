@@ -1,20 +1,24 @@
 //! Finds the records in the bytes of one segment, whatever happened to them.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::WalError;
-use super::record::{ALIGN, Framed, Header, ImageName, OtherVersion, Place, Record, Tail, take};
-use super::record::{GroupState, Hole};
-use crate::ids::{GroupId, Index, NodeId, Term};
+use super::record::{ALIGN, Framed, Header, Hole, OtherVersion, Record, Tail, again, take};
 
 /// A segment with more holes than this is taken for one hole from there on.
 const MOST_HOLES: usize = 64;
+
+/// Bytes of a usual record: memory for what is found is asked for once.
+const USUAL: usize = 96;
 
 /// What was found in a segment, in order.
 #[derive(Debug)]
 pub(super) struct Scanned {
     pub(super) number: u64,
     pub(super) items: Vec<Item>,
+    /// A copy of what was read, for what the records say; most of it nobody will ask for.
+    pub(super) bytes: Vec<u8>,
     /// The first header that is readable: there are two.
     pub(super) header: Option<Header>,
     /// Everything before was synced, says a record somewhere.
@@ -24,23 +28,37 @@ pub(super) struct Scanned {
 }
 
 /// A record, or bytes that are none.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
-    Found { from: u64, end: u64, crc: u32, said: Said },
+    Found { from: u64, end: u64, crc: u32 },
     Hole { from: u64, to: u64 },
 }
 
-/// A record's content, as far as recovery needs it.
-#[derive(Debug)]
-pub(super) enum Said {
-    Header(Header),
-    Group(GroupState),
-    Entry { group: GroupId, term: Term, index: Index, previous: Term, bytes: Vec<u8> },
-    Ballot { group: GroupId, term: Term, vote: Option<NodeId> },
-    Image { group: GroupId, void: Place, image: ImageName },
-    Repaired(GroupId),
-    Trim(u64),
-    Nothing,
+/// What a reading of a log has found, for whoever reads the same log again when it has grown: what has not changed
+/// since is compared and not read anew.
+#[derive(Debug, Default)]
+pub struct Scans(BTreeMap<u64, Scanned>);
+
+impl Scans {
+    /// What was kept of a segment, if it is still the beginning of `file`.
+    pub(super) fn take(&mut self, number: u64, file: &[u8]) -> Option<Scanned> {
+        let scanned = self.0.remove(&number)?;
+        (scanned.is_whole() && file.starts_with(&scanned.bytes)).then_some(scanned)
+    }
+
+    pub(super) fn keep(&mut self, scanned: Scanned) {
+        self.0.insert(scanned.number, scanned);
+    }
+
+    /// Forgets all other segments.
+    pub(super) fn retain(&mut self, segments: &[u64]) {
+        self.0.retain(|number, _| segments.contains(number));
+    }
+
+    /// The bytes of a segment that was kept.
+    pub(super) fn bytes(&self, number: u64) -> &[u8] {
+        &self.0[&number].bytes
+    }
 }
 
 impl Scanned {
@@ -53,17 +71,35 @@ impl Scanned {
         known: &[Hole],
         bound: bool,
     ) -> Result<Self, WalError> {
-        let length = file.len() as u64;
-        let known_at = |at| known.iter().find(|hole| hole.holds(number, at));
-        if known_at(0).is_some_and(|hole| hole.to == u64::MAX) {
+        if known.iter().any(|hole| hole.holds(number, 0) && hole.to == u64::MAX) {
             return Ok(Self::unreadable(number));
         }
-        let mut scanned = Self { number, items: Vec::new(), header: None, synced: 0, length };
-        let (mut at, mut chain, mut holes) = (0, None, 0);
+        let items = Vec::with_capacity(file.len() / USUAL);
+        let bytes = Vec::with_capacity(file.len());
+        let empty = Self { number, items, bytes, header: None, synced: 0, length: 0 };
+        empty.read_on(file, known, bound)
+    }
+
+    /// Reads what `file` has more than was read of it so far.
+    pub(super) fn read_on(
+        mut self,
+        file: &[u8],
+        known: &[Hole],
+        bound: bool,
+    ) -> Result<Self, WalError> {
+        let number = self.number;
+        let known_at = |at| known.iter().find(|hole| hole.holds(number, at));
+        let length = file.len() as u64;
+        let (mut at, mut chain, mut holes) = (self.length, None, 0);
+        if let Some(&Item::Found { crc, .. }) = self.items.last() {
+            chain = Some(crc);
+        }
+        self.bytes.extend_from_slice(&file[self.bytes.len()..]);
+        self.length = length;
         while at < length {
             if let Some(hole) = known_at(at) {
                 let to = hole.to.min(length);
-                scanned.items.push(Item::Hole { from: at, to });
+                self.items.push(Item::Hole { from: at, to });
                 (at, chain) = (to.next_multiple_of(ALIGN as u64), None);
                 continue;
             }
@@ -73,7 +109,7 @@ impl Scanned {
             if let Some(framed) = found.filter(fits) {
                 let from = at;
                 (at, chain) = (framed.end, Some(framed.crc));
-                scanned.push(framed, from);
+                self.push(&framed, from);
                 continue;
             }
             let from = at;
@@ -83,15 +119,25 @@ impl Scanned {
                 at += ALIGN as u64;
             }
             chain = None;
-            scanned.items.push(Item::Hole { from, to: at.min(length) });
+            self.items.push(Item::Hole { from, to: at.min(length) });
         }
-        Ok(scanned)
+        Ok(self)
+    }
+
+    /// Whether all of it was records.
+    fn is_whole(&self) -> bool {
+        self.items.iter().all(|item| matches!(item, Item::Found { .. }))
+    }
+
+    /// What a record that was found says.
+    pub(super) fn record(&self, from: u64) -> Record<'_> {
+        again(&self.bytes, from)
     }
 
     /// A file that cannot be read, though it is not empty.
     pub(super) fn unreadable(number: u64) -> Self {
         let items = [Item::Hole { from: 0, to: u64::MAX }].into();
-        Self { number, items, header: None, synced: 1, length: u64::MAX }
+        Self { number, items, bytes: Vec::new(), header: None, synced: 1, length: u64::MAX }
     }
 
     /// Where the part ends that counts, as far as this segment alone can tell; and whether there is more: a torn
@@ -145,7 +191,7 @@ impl Scanned {
         Tail { segment: self.number, end, chain: chain.unwrap_or(0) }
     }
 
-    fn push(&mut self, framed: Framed<'_>, from: u64) {
+    fn push(&mut self, framed: &Framed<'_>, from: u64) {
         let end = framed.end;
         if let Record::Mark(synced) = framed.record {
             self.synced = self.synced.max(synced);
@@ -155,7 +201,7 @@ impl Scanned {
         {
             self.header = Some(header.clone());
         }
-        self.items.push(Item::Found { from, end, crc: framed.crc, said: own(framed.record) });
+        self.items.push(Item::Found { from, end, crc: framed.crc });
     }
 }
 
@@ -173,19 +219,4 @@ pub(super) fn first_header(
 
 fn read(file: &[u8], number: u64, at: u64, bound: bool) -> Result<Option<Framed<'_>>, WalError> {
     take(file, number, at, bound).map_err(|OtherVersion(version)| WalError::Version(version))
-}
-
-fn own(record: Record<'_>) -> Said {
-    match record {
-        Record::Header(header) => Said::Header(header),
-        Record::Group(state) => Said::Group(state),
-        Record::Entry { group, term, index, previous, bytes } => {
-            Said::Entry { group, term, index, previous, bytes: bytes.to_vec() }
-        }
-        Record::Ballot { group, term, vote } => Said::Ballot { group, term, vote },
-        Record::Image { group, void, image } => Said::Image { group, void, image },
-        Record::Repaired(group) => Said::Repaired(group),
-        Record::Trim(oldest) => Said::Trim(oldest),
-        Record::Mark(_) | Record::Padding(_) => Said::Nothing,
-    }
 }

@@ -1,7 +1,5 @@
 //! What the checkers know: of every replica what it last looked like, of every group what is committed.
 
-use std::collections::BTreeMap;
-
 use driftless_core::{GroupId, Index, Life, NodeId, Term};
 
 use super::observe::{Moment, Observed, ReplicaState};
@@ -211,38 +209,38 @@ impl Change<'_> {
     }
 }
 
-/// Groups by id.
+/// Groups by id, from 1 on.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    groups: BTreeMap<GroupId, Group>,
+    groups: Vec<Group>,
 }
 
 impl Ledger {
     /// Groups with ids from 1 on.
     pub fn new(members: &[Vec<NodeId>]) -> Self {
         let ids = (1..).map(GroupId);
-        let groups = ids.zip(members).map(|(id, nodes)| (id, Group::new(id, nodes))).collect();
+        let groups = ids.zip(members).map(|(id, nodes)| Group::new(id, nodes)).collect();
         Self { groups }
     }
 
     /// One group.
     pub fn group(&self, id: GroupId) -> Option<&Group> {
-        self.groups.get(&id)
+        self.groups.get(id.0.checked_sub(1)? as usize)
     }
 
     /// One group.
     pub fn group_mut(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.groups.get_mut(&id)
+        self.groups.get_mut(id.0.checked_sub(1)? as usize)
     }
 
     /// All of them.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.groups.values()
+        self.groups.iter()
     }
 
     /// All replicas on a node.
     pub fn on_node(&mut self, node: NodeId) -> impl Iterator<Item = &mut Replica> {
-        let replicas = self.groups.values_mut().flat_map(|group| &mut group.replicas);
+        let replicas = self.groups.iter_mut().flat_map(|group| &mut group.replicas);
         replicas.filter(move |replica| replica.node == node)
     }
 }

@@ -18,16 +18,22 @@ impl World {
 
     /// An engine out of what is durable, beside the one that runs. `None` if it does not come to life,
     /// which is only to be expected of a disk that a fault has harmed.
-    fn recover_image(&self, node: NodeId, lane: LaneId) -> Option<Engine> {
+    fn recover_image(&mut self, node: NodeId, lane: LaneId) -> Option<Engine> {
         let at = node.0 as usize - 1;
         let config = self.engine_config(at, lane.0 as usize);
-        let machine = &self.nodes[at];
-        let disk = &machine.lanes[lane.0 as usize].disk;
-        let listing = disk.durable_listing();
-        let mut recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing);
+        let machine = &mut self.nodes[at];
+        let state = &mut machine.lanes[lane.0 as usize];
+        let listing = state.disk.durable_listing();
+        // Most of the log is as it was when it was last looked at. A start reads all of it.
+        let known = std::mem::take(&mut state.image_scans);
+        let mut recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing)
+            .with_scans(known);
         while let Some(file) = recovery.wants() {
-            recovery.feed(disk.durable(file)).ok()?;
+            recovery.feed(state.disk.durable(file)).ok()?;
         }
-        recovery.finish(machine.clock.read(self.now), &mut Outputs::default()).ok()
+        let now = machine.clock.read(self.now);
+        let (engine, scans) = recovery.finish_and_keep(now, &mut Outputs::default());
+        state.image_scans = scans;
+        Some(engine)
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use driftless_core::cluster::Cluster;
-use driftless_core::{ClientId, Engine, FileId, Instant, LaneId, Liveness, NodeId, Now, SyncToken};
+use driftless_core::{
+    ClientId, Engine, FileId, Instant, LaneId, Liveness, NodeId, Now, Scans, SyncToken,
+};
 
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -78,6 +80,8 @@ pub(super) struct Lane {
     pub(super) armed: Time,
     /// Turns since the start of the world.
     pub(super) turns: u64,
+    /// What the last look at what is durable has found in the log.
+    pub(super) image_scans: Scans,
     /// How many of the latest turns had no cause and did nothing.
     pub(super) idle_turns: u32,
 }
@@ -156,6 +160,7 @@ impl Lane {
             wake: None,
             armed: NEVER,
             turns: 0,
+            image_scans: Scans::default(),
             idle_turns: 0,
         }
     }

@@ -10,8 +10,7 @@ mod torture;
 
 use alloc::vec::Vec;
 
-use super::Beginning;
-use super::{Durable, Identity, Recovered, Wal, WalRecovery};
+use super::{Beginning, Durable, Identity, Recovered, Scans, Wal, WalRecovery};
 use crate::config::Bug;
 use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
 use crate::outputs::DiskBatch;
@@ -28,6 +27,8 @@ struct Bench {
     batch: DiskBatch,
     segment_bytes: u64,
     bug: Bug,
+    /// What the reading before has found.
+    scans: Scans,
 }
 
 impl Bench {
@@ -35,7 +36,8 @@ impl Bench {
     fn start(disk: Disk, segment_bytes: u64, bug: Bug) -> Self {
         let mut batch = DiskBatch::default();
         let (recovered, wal) = recover(&disk, segment_bytes, bug, &mut batch);
-        let mut bench = Self { disk, wal, recovered, batch, segment_bytes, bug };
+        let scans = Scans::default();
+        let mut bench = Self { disk, wal, recovered, batch, segment_bytes, bug, scans };
         bench.flush();
         bench
     }
@@ -44,7 +46,22 @@ impl Bench {
     fn restart(&mut self) {
         let (recovered, wal) = recover(&self.disk, self.segment_bytes, self.bug, &mut self.batch);
         (self.recovered, self.wal) = (recovered, wal);
+        self.read_again();
         self.flush();
+    }
+
+    /// Whoever goes by what an earlier reading has found reads the same, whatever happened to the log since.
+    fn read_again(&mut self) {
+        let scans = core::mem::take(&mut self.scans);
+        let listing = self.disk.listing();
+        let mut recovery = WalRecovery::new(IDENTITY, self.segment_bytes, &listing, self.bug);
+        recovery = recovery.with_scans(scans);
+        while let Some(file) = recovery.wants() {
+            recovery.feed(self.disk.read(file)).expect("this node's own log");
+        }
+        let (again, _, scans) = recovery.finish(Beginning::default(), &mut DiskBatch::default());
+        assert_eq!(std::format!("{again:?}"), std::format!("{:?}", self.recovered), "not the same");
+        self.scans = scans;
     }
 
     /// Ends a turn.
@@ -104,5 +121,6 @@ fn recover(disk: &Disk, segment_bytes: u64, bug: Bug, batch: &mut DiskBatch) -> 
     while let Some(file) = recovery.wants() {
         recovery.feed(disk.read(file)).expect("this node's own log");
     }
-    recovery.finish(Beginning::default(), batch)
+    let (recovered, wal, _) = recovery.finish(Beginning::default(), batch);
+    (recovered, wal)
 }
