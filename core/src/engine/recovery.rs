@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::command::CommandId;
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
@@ -105,6 +106,8 @@ fn assemble(
         connections: 0,
         chance: Chance::new(seed, 1),
         counts: Counts::default(),
+        calls: alloc::vec![0; CommandId::COUNT],
+        pause: None,
         touched: Vec::new(),
         timers: BTreeSet::new(),
         now,

@@ -364,6 +364,12 @@ impl<'t> Turn<'t> {
                 wake = (at, "disk");
             }
         }
+        // Whoever was held back is let in by the next turn.
+        if let Some(pause) = self.engine.pause.filter(|pause| pause.until > self.engine.now.mono)
+            && pause.until < wake.0
+        {
+            wake = (pause.until, "pause");
+        }
         (wake.0.max(Instant(self.engine.now.mono.0 + 1)), wake.1)
     }
 
