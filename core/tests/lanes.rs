@@ -94,8 +94,12 @@ impl Node {
                 }
                 idle = false;
                 self.turn(at, |turn| {
-                    synced.into_iter().for_each(|token| turn.disk_synced(token));
-                    handoffs.iter().for_each(|(from, bytes)| turn.handoff(*from, bytes));
+                    for token in synced {
+                        turn.disk_synced(token);
+                    }
+                    for (from, bytes) in &handoffs {
+                        turn.handoff(*from, bytes);
+                    }
                 });
             }
             if idle {
@@ -178,10 +182,22 @@ fn settings_and_connections_are_those_of_all_engines() {
         .collect();
     assert_eq!(ids.len(), 4, "{list}");
     assert!(ids.is_sorted(), "{list}");
-    let other = ids.iter().find(|id| *id & 0xFF == 0).expect("engine 0 has two");
+    let other = ids.iter().find(|id| *id % 256 == 0).expect("engine 0 has two");
     assert_eq!(node.ask(1, &format!("CLIENT KILL ID {other}")), ":1\r\n");
     assert_eq!(node.lanes[0].closes, [0], "the client of the other engine is hung up on");
     assert_eq!(node.ask(1, "CLIENT KILL 1.2.3.4:5"), "-ERR No such client\r\n");
+}
+
+#[test]
+fn settings_that_limits_decide_tell_the_limit_and_cannot_be_set() {
+    let mut node = Node::new();
+    let most = EngineConfig::new(ClusterId(7), NodeId(1)).limits.command_bytes.to_string();
+    let shown = node.ask(0, "CONFIG GET proto-max-bulk-len");
+    assert!(shown.ends_with(&format!("\r\n{most}\r\n")), "{shown}");
+    for line in ["CONFIG SET proto-max-bulk-len 1gb", "CONFIG SET maxclients 5"] {
+        let refused = node.ask(0, line);
+        assert!(refused.ends_with("can't set immutable config\r\n"), "{refused}");
+    }
 }
 
 #[test]

@@ -54,9 +54,9 @@ pub fn merge(
                 count |= part;
             }
             if count == 0 {
-                reply.error(NO_SUCH_CLIENT)
+                reply.error(NO_SUCH_CLIENT);
             } else {
-                reply.ok()
+                reply.ok();
             }
             Ok(())
         }

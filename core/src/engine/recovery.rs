@@ -1,6 +1,7 @@
 //! From files to an engine. As pure as the rest: it is handed bytes.
 
 use alloc::collections::BTreeSet;
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -102,7 +103,7 @@ fn assemble(
         beats: Beats::new(&others),
         wal,
         sessions: Sessions::default(),
-        settings: Settings::default(),
+        settings: settings(&config),
         connections: 0,
         chance: Chance::new(seed, 1),
         counts: Counts::default(),
@@ -123,4 +124,13 @@ fn assemble(
         config,
         placement,
     }
+}
+
+/// What CONFIG shows of what this engine is bound to.
+fn settings(config: &EngineConfig) -> Settings {
+    let mut settings = Settings::default();
+    settings.define("proto-max-bulk-len", &config.limits.command_bytes.to_string());
+    settings.define("maxclients", &config.server.most_clients.to_string());
+    settings.define("port", &config.server.port.to_string());
+    settings
 }

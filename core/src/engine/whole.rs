@@ -115,8 +115,10 @@ impl Turn<'_> {
             Effect::List(_) => Some(Merge::Lines),
             Effect::Kill(filter) if filter.by_address() => Some(Merge::Killed),
             Effect::Kill(_) => Some(Merge::Sum),
-            Effect::Pause { .. } | Effect::Unpause => Some(Merge::AllOk),
-            Effect::SetConfig(_) | Effect::ResetCounters => Some(Merge::AllOk),
+            Effect::Pause { .. }
+            | Effect::Unpause
+            | Effect::SetConfig(_)
+            | Effect::ResetCounters => Some(Merge::AllOk),
         }
     }
 

@@ -72,7 +72,7 @@ static PARAMETERS: [Parameter; 38] = [
     row("list-max-listpack-size", "-2", Kind::Text),
     row("lfu-decay-time", "1", Kind::Number),
     row("loglevel", "notice", Kind::Choice(&["debug", "verbose", "notice", "warning", "nothing"])),
-    row("maxclients", "10000", Kind::Number),
+    row("maxclients", "10000", Kind::Fixed),
     row("maxmemory", "0", Kind::Memory),
     row("maxmemory-policy", "noeviction", Kind::Choice(&["noeviction"])),
     row("maxmemory-samples", "5", Kind::Number),
@@ -80,7 +80,7 @@ static PARAMETERS: [Parameter; 38] = [
     row("min-replicas-to-write", "0", Kind::Number),
     row("notify-keyspace-events", "", Kind::Text),
     row("port", "", Kind::Fixed),
-    row("proto-max-bulk-len", "536870912", Kind::Memory),
+    row("proto-max-bulk-len", "536870912", Kind::Fixed),
     row("protected-mode", "no", Kind::Switch),
     named_twice("replica-read-only", "slave-read-only", "yes", Kind::Switch),
     named_twice("replica-serve-stale-data", "slave-serve-stale-data", "yes", Kind::Switch),
@@ -221,13 +221,13 @@ fn check_value(kind: Kind, value: &[u8]) -> Result<String, String> {
         Kind::Switch if text.eq_ignore_ascii_case("yes") => "yes".to_string(),
         Kind::Switch if text.eq_ignore_ascii_case("no") => "no".to_string(),
         Kind::Switch => return Err("argument must be 'yes' or 'no'".to_string()),
-        Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
-            Some(&word) => word.to_string(),
-            None => {
+        Kind::Choice(words) => {
+            let Some(&word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) else {
                 let words = words.join(", ");
                 return Err(alloc::format!("argument(s) must be one of the following: {words}"));
-            }
-        },
+            };
+            word.to_string()
+        }
     };
     Ok(found)
 }
