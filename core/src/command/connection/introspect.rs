@@ -45,7 +45,7 @@ fn info(args: &Args<'_>, reply: &mut Reply<'_>) {
     for name in args.iter().skip(2) {
         match find(name) {
             Some(spec) => row(spec, reply),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
 }

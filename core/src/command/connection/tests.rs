@@ -413,7 +413,7 @@ fn commands_are_described_as_redis_does() {
              $5\\r\\nindex\\r\\n:1\\r\\n$9\\r\\nfind_keys\\r\\n*4\\r\\n$4\\r\\ntype\\r\\n$5\\r\\nrange\\r\\n$4\\r\\nspec\\r\\n\
              *6\\r\\n$7\\r\\nlastkey\\r\\n:0\\r\\n$7\\r\\nkeystep\\r\\n:1\\r\\n$5\\r\\nlimit\\r\\n:0\\r\\n*0\\r\\n",
             ),
-            ("COMMAND INFO nothing", "*1\\r\\n*-1\\r\\n"),
+            ("COMMAND INFO nothing", "*1\\r\\n$-1\\r\\n"),
             ("COMMAND DOCS nothing", "*0\\r\\n"),
             ("COMMAND GETKEYS MSET a 1 b 2", "*2\\r\\n$1\\r\\na\\r\\n$1\\r\\nb\\r\\n"),
             ("COMMAND GETKEYS OBJECT ENCODING k", "*1\\r\\n$1\\r\\nk\\r\\n"),
