@@ -47,29 +47,9 @@ pub fn merge(
             Ok(())
         }
         Merge::ByKey => by_key(arrays(values)?, order, reply),
-        Merge::Killed => {
-            let mut count = 0;
-            for value in &values {
-                let Value::Integer(part) = value else { return Err(Malformed) };
-                count |= part;
-            }
-            if count == 0 {
-                reply.error(NO_SUCH_CLIENT);
-            } else {
-                reply.ok();
-            }
-            Ok(())
-        }
+        Merge::Killed => killed(&values, reply),
         Merge::Lines => {
-            let mut lines: Vec<&str> =
-                texts(&values)?.iter().flat_map(|text| text.lines()).collect();
-            lines.sort_by_key(|line| number_of(line));
-            let mut text = String::new();
-            for line in lines {
-                text.push_str(line);
-                text.push('\n');
-            }
-            reply.verbatim(&text);
+            lines(&texts(&values)?, reply);
             Ok(())
         }
         Merge::Info => {
@@ -92,6 +72,31 @@ fn sum(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
     }
     reply.integer(total);
     Ok(())
+}
+
+fn killed(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
+    let mut count = 0;
+    for value in values {
+        let Value::Integer(part) = value else { return Err(Malformed) };
+        count |= part;
+    }
+    if count == 0 {
+        reply.error(NO_SUCH_CLIENT);
+    } else {
+        reply.ok();
+    }
+    Ok(())
+}
+
+fn lines(texts: &[&str], reply: &mut Reply<'_>) {
+    let mut lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+    lines.sort_by_key(|line| number_of(line));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    reply.verbatim(&text);
 }
 
 fn texts<'a>(values: &[Value<'a>]) -> Result<Vec<&'a str>, Malformed> {
