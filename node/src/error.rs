@@ -73,6 +73,17 @@ pub enum NodeError {
         /// Who has it.
         peer: u32,
     },
+    /// Another process with data of its own bears the number of this node.
+    #[error(
+        "setting node-num: {node} is taken: node {node} of this cluster runs at {address} with another data directory: \
+         choose another node-num, or stop that one"
+    )]
+    NumberTaken {
+        /// The number.
+        node: u32,
+        /// Where the other is.
+        address: SocketAddr,
+    },
     /// The system refused something basic.
     #[error("{what}: {problem}")]
     System {

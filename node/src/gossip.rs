@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs};
 use driftless_core::rng::Seed;
-use driftless_core::{LaneId, NodeId};
+use driftless_core::{Event, LaneId, NodeId};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::engine::{Inbox, Note};
 use crate::events;
-use crate::link::Addresses;
+use crate::link::{Addresses, Links};
 use crate::net::Datagrams;
 
 const DATAGRAM_BYTES: usize = 65_536;
@@ -31,6 +31,8 @@ pub struct Gossip {
     pub engines: Vec<Arc<Inbox>>,
     /// Where addresses are told.
     pub addresses: watch::Sender<Addresses>,
+    /// Who asks another process that bears this node's number.
+    pub links: Arc<Links>,
     /// This node.
     pub node: NodeId,
 }
@@ -43,9 +45,10 @@ impl Gossip {
         socket: Datagrams,
         engines: Vec<Arc<Inbox>>,
         addresses: watch::Sender<Addresses>,
+        links: Arc<Links>,
     ) -> Self {
         let node = config.node;
-        Self { cluster: Cluster::new(config, seed), socket, engines, addresses, node }
+        Self { cluster: Cluster::new(config, seed), socket, engines, addresses, links, node }
     }
 
     /// Gossips until told to leave, says goodbye, and ends.
@@ -96,6 +99,11 @@ impl Gossip {
         }
         for event in &out.events {
             events::tell(LaneId(0), event);
+            if let Event::DuplicateNode { node } = *event
+                && let Some(member) = self.cluster.members().find(|member| member.node == node)
+            {
+                self.links.ask_namesake(member.address);
+            }
         }
         let known: BTreeMap<_, _> = self
             .cluster

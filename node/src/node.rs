@@ -37,25 +37,30 @@ pub async fn run(
     stop: impl Future<Output = io::Result<()>>,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), NodeError> {
-    disks.peek()?;
+    let instance = disks.peek()?;
     let doors = bind(&settings).await?;
-    disks.claim()?;
-    let seed = seed()?;
     let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
     let (fatal, mut failed) = mpsc::channel(4);
+    let (told, addresses) = watch::channel(Addresses::default());
+    let links = Links::new(&settings, instance, inboxes.clone(), addresses, fatal.clone());
+    let nodes = doors.nodes.open().map_err(NodeError::system("listening to nodes"))?;
+    net::spawn(links.clone().accept(nodes));
+    // Nodes that start together all answer each other here, so whoever does not fit in learns it before it serves.
+    let cluster = cluster_config(&settings).await;
+    let silent = links.inquire(&cluster.seeds).await;
+    refused(&mut failed)?;
 
+    disks.claim()?;
+    let seed = seed()?;
     let (shutdown, mut asked) = mpsc::channel(1);
     let engines =
         start_engines(&settings, &mut disks, doors.clients, &inboxes, seed, &shutdown).await?;
-    let links = Links::new(&settings, inboxes.clone(), fatal.clone());
-    let (told, addresses) = watch::channel(Addresses::default());
-    let gossip =
-        Gossip::new(cluster_config(&settings).await, seed, doors.gossip, inboxes.clone(), told);
+    refused(&mut failed)?;
+    let gossip = Gossip::new(cluster, seed, doors.gossip, inboxes.clone(), told, links.clone());
     let (leave, left) = oneshot::channel();
     let gossip = net::spawn(gossip.run(left));
-    let nodes = doors.nodes.open().map_err(NodeError::system("listening to nodes"))?;
-    net::spawn(links.clone().accept(nodes));
-    net::spawn(links.dial(addresses));
+    links.serve();
+    links.keep_asking(silent);
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
@@ -81,6 +86,11 @@ pub async fn run(
         }
     }
     outcome.map(|_| ())
+}
+
+/// Whether another node has said something that ends this one.
+fn refused(failed: &mut mpsc::Receiver<NodeError>) -> Result<(), NodeError> {
+    failed.try_recv().map_or(Ok(()), Err)
 }
 
 /// All ports of a node, bound.

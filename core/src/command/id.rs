@@ -268,6 +268,11 @@ pub enum CommandId {
     WaitAof,
 }
 
+impl CommandId {
+    /// How many there are.
+    pub const COUNT: usize = Self::WaitAof as usize + 1;
+}
+
 /// How a command meets the groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -308,4 +313,10 @@ pub enum Merge {
     FirstFound,
     /// The smallest integer (WAIT).
     Least,
+    /// Lines of text, each of which begins with a number, are put in order (CLIENT LIST).
+    Lines,
+    /// Integers are added; OK if there is something (CLIENT KILL by address).
+    Killed,
+    /// What engines of one node know of it (INFO).
+    Info,
 }

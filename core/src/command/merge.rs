@@ -1,8 +1,10 @@
 //! One answer out of the answers of the parts that a command was split into.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::bytes::Malformed;
+use crate::command::connection::{NO_SUCH_CLIENT, merge_info};
 use crate::command::id::Merge;
 use crate::resp::{Items, Reply, Value, decode};
 
@@ -46,6 +48,15 @@ pub fn merge(
             Ok(())
         }
         Merge::ByKey => by_key(arrays(values)?, order, reply),
+        Merge::Killed => killed(&values, reply),
+        Merge::Lines => {
+            lines(&texts(&values)?, reply);
+            Ok(())
+        }
+        Merge::Info => {
+            reply.verbatim(&merge_info(&texts(&values)?));
+            Ok(())
+        }
         Merge::FirstFound => {
             let found = values.iter().position(|value| *value != Value::Null);
             reply.raw(parts.get(found.unwrap_or(0)).ok_or(Malformed)?);
@@ -72,6 +83,48 @@ fn least(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
     }
     reply.integer(least.ok_or(Malformed)?);
     Ok(())
+}
+
+fn killed(values: &[Value<'_>], reply: &mut Reply<'_>) -> Result<(), Malformed> {
+    let mut count = 0;
+    for value in values {
+        let Value::Integer(part) = value else { return Err(Malformed) };
+        count |= part;
+    }
+    if count == 0 {
+        reply.error(NO_SUCH_CLIENT);
+    } else {
+        reply.ok();
+    }
+    Ok(())
+}
+
+fn lines(texts: &[&str], reply: &mut Reply<'_>) {
+    let mut lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+    lines.sort_by_key(|line| number_of(line));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    reply.verbatim(&text);
+}
+
+fn texts<'a>(values: &[Value<'a>]) -> Result<Vec<&'a str>, Malformed> {
+    let texts = values.iter().map(|value| match value {
+        Value::Bulk(text) | Value::Verbatim(_, text) => {
+            core::str::from_utf8(text).map_err(|_| Malformed)
+        }
+        _ => Err(Malformed),
+    });
+    texts.collect()
+}
+
+/// The first number in a line.
+fn number_of(line: &str) -> u64 {
+    let digits = line.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().unwrap_or(0)
 }
 
 fn arrays(values: Vec<Value<'_>>) -> Result<Vec<Items<'_>>, Malformed> {
@@ -128,6 +181,16 @@ mod tests {
         check(Merge::Concat, &lists, &[], all);
         let mixed = Ok("*3\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n");
         check(Merge::ByKey, &lists, &[0, 2, 0], mixed);
+    }
+
+    #[test]
+    fn parts_of_one_node_become_one_answer() {
+        check(Merge::Killed, &[":0\r\n", ":2\r\n"], &[], Ok("+OK\r\n"));
+        check(Merge::Killed, &[":0\r\n", ":0\r\n"], &[], Ok("-ERR No such client\r\n"));
+        let lists = ["$21\r\nid=7 name=\nid=12 x=1\n\r\n", "$0\r\n\r\n", "$7\r\nid=9 y\n\r\n"];
+        let ordered = "$28\r\nid=7 name=\nid=9 y\nid=12 x=1\n\r\n";
+        check(Merge::Lines, &lists, &[], Ok(ordered));
+        check(Merge::Lines, &[":1\r\n"], &[], Err(Malformed));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::bytes::Malformed;
 use crate::command;
+use crate::engine::whole::NO_GROUP;
 use crate::engine::{Turn, find};
 use crate::entry::Forwarded;
 use crate::group::{Arrival, Origin, Request, writes};
@@ -37,6 +38,9 @@ impl Turn<'_> {
         let Ok(spec) = command::resolve(&args) else {
             unreachable!("the other engine has resolved it");
         };
+        if handoff.group == NO_GROUP {
+            return self.on_part(from, spec, handoff, &args);
+        }
         let Handoff { group, ticket, proto, keyspace, .. } = *handoff;
         let origin = Origin::Lane(from, ticket);
         self.dispatch(group, &Request { origin, spec, keyspace, proto, args, forwarded: None });

@@ -9,6 +9,7 @@ mod request;
 mod turn;
 mod view;
 mod wait;
+mod whole;
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -56,6 +57,10 @@ pub struct Engine {
     connections: u64,
     chance: Chance,
     counts: Counts,
+    /// How often each command was run, by its id.
+    calls: Vec<u64>,
+    /// What CLIENT PAUSE holds back.
+    pause: Option<whole::Pause>,
     /// Groups to finish at the end of the turn.
     touched: Vec<GroupId>,
     /// When groups want to be touched though nothing arrives; at most one moment each.

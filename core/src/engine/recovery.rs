@@ -1,9 +1,11 @@
 //! From files to an engine. As pure as the rest: it is handed bytes.
 
 use alloc::collections::BTreeSet;
+use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::command::CommandId;
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
@@ -124,10 +126,12 @@ fn assemble(
         wal,
         sessions: Sessions::default(),
         waits: Vec::new(),
-        settings: Settings::default(),
+        settings: settings(&config),
         connections: 0,
         chance,
         counts: Counts::default(),
+        calls: alloc::vec![0; CommandId::COUNT],
+        pause: None,
         touched: Vec::new(),
         timers: BTreeSet::new(),
         now,
@@ -143,4 +147,13 @@ fn assemble(
         config,
         placement,
     }
+}
+
+/// What CONFIG shows of what this engine is bound to.
+fn settings(config: &EngineConfig) -> Settings {
+    let mut settings = Settings::default();
+    settings.define("proto-max-bulk-len", &config.limits.command_bytes.to_string());
+    settings.define("maxclients", &config.server.most_clients.to_string());
+    settings.define("port", &config.server.port.to_string());
+    settings
 }

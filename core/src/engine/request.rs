@@ -2,15 +2,13 @@
 
 use alloc::vec::Vec;
 
-use crate::command::connection::{self, Connection, Effect, Facts, KeyspaceFacts, put_list};
-use crate::command::{self, CommandId, Merge, Scope, Spec};
+use crate::command::connection::Connection;
+use crate::command::{self, Merge, Scope, Spec};
 use crate::engine::turn::{Admission, Turn};
 use crate::group::{Origin, Request, group_of_cursor, writes};
-use crate::ids::{ClientId, GroupId, KEYSPACES, Keyspace};
+use crate::ids::{ClientId, GroupId, Keyspace};
 use crate::message::{self, Handoff, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Proto, Reply};
-use crate::session::Client;
-use crate::time::WallTime;
 
 /// Keys of one command, at most: the number of one has 16 bits.
 const MOST_KEYS: usize = 65_535;
@@ -89,10 +87,11 @@ impl Turn<'_> {
         let password = engine.config.server.password.as_deref();
         let permitted =
             state.connection.admitted(password) || spec.has(command::spec::flag::NO_AUTH);
-        if permitted && self.is_busy(spec, args) {
+        if permitted && (self.is_busy(spec, args) || self.is_paused(spec)) {
             return Admission::Busy;
         }
         self.engine.counts.commands += 1;
+        self.engine.calls[spec.id as usize] += 1;
         self.run(client, spec, args, permitted);
         Admission::Taken
     }
@@ -246,6 +245,11 @@ impl Turn<'_> {
         self.engine.scratch = bytes;
     }
 
+    /// Whether CLIENT PAUSE holds the command.
+    fn is_paused(&self, spec: &Spec) -> bool {
+        self.engine.pause.is_some_and(|pause| pause.holds(spec, self.engine.now.mono))
+    }
+
     /// Whether any queue that the command would join is full.
     fn is_busy(&self, spec: &Spec, args: &Args<'_>) -> bool {
         let engine = &*self.engine;
@@ -265,115 +269,6 @@ impl Turn<'_> {
                     .step_by(step)
                     .any(|at| full(engine.placement.group_of(args.at(at)))),
             },
-        }
-    }
-
-    /// A command that the session answers by itself.
-    fn on_connection(&mut self, asked: &Asked<'_>) {
-        let Asked { spec, args, ticket, proto, .. } = *asked;
-        let keyspaces = if spec.id == CommandId::Info { self.count_keys() } else { <_>::default() };
-        let engine = &mut *self.engine;
-        let mut bytes = core::mem::take(&mut engine.scratch);
-        bytes.clear();
-        let mut facts = engine.facts();
-        facts.keyspaces = keyspaces;
-        let state = engine.sessions.client(ticket.client).expect("it was just looked at");
-        let mut connection = state.connection.clone();
-        let mut reply = Reply::new(&mut bytes, proto);
-        let effect =
-            connection::execute(spec, &args, &mut connection, &facts, engine.now, &mut reply);
-        if let Some(state) = engine.sessions.client_mut(ticket.client) {
-            state.connection = connection;
-        }
-        self.carry_out(effect, ticket, proto, &mut bytes);
-        let out = &mut *self.out;
-        let sessions = &mut self.engine.sessions;
-        sessions.answer(ticket, &mut out.replies, &mut out.closes, |lane| {
-            lane.extend_from_slice(&bytes);
-        });
-        self.engine.scratch = bytes;
-    }
-
-    fn carry_out(&mut self, effect: Effect, ticket: Ticket, proto: Proto, bytes: &mut Vec<u8>) {
-        let engine = &mut *self.engine;
-        let now = engine.now;
-        match effect {
-            // Nothing here holds the commands of others back: a pause is over as soon as it begins.
-            Effect::None | Effect::Pause { .. } | Effect::Unpause => {}
-            Effect::Close => {
-                if let Some(state) = engine.sessions.client_mut(ticket.client) {
-                    state.closing = true;
-                }
-            }
-            Effect::Shutdown { now } => self.out.shutdown = Some(now),
-            Effect::List(filter) => {
-                let mut all: Vec<&Connection> =
-                    engine.sessions.iter().map(|(_, client)| &client.connection).collect();
-                all.sort_by_key(|connection| connection.id);
-                put_list(&filter, all.into_iter(), now, &mut Reply::new(bytes, proto));
-            }
-            Effect::Kill(filter) => {
-                let matches = |client: &Client| filter.matches(&client.connection, now);
-                let found: Vec<ClientId> = engine
-                    .sessions
-                    .iter()
-                    .filter(|(_, client)| matches(client))
-                    .map(|(id, _)| id)
-                    .collect();
-                filter.put(found.len(), &mut Reply::new(bytes, proto));
-                for client in found {
-                    if client == ticket.client {
-                        engine.sessions.client_mut(client).expect("it asked").closing = true;
-                    } else {
-                        self.out.closes.push(client);
-                    }
-                }
-            }
-            Effect::SetConfig(changes) => engine.settings.apply(&changes),
-            Effect::ResetCounters => engine.counts = <_>::default(),
-        }
-    }
-
-    fn count_keys(&self) -> [KeyspaceFacts; KEYSPACES as usize] {
-        let mut facts = [KeyspaceFacts::default(); KEYSPACES as usize];
-        for group in self.engine.replicas() {
-            for (number, facts) in facts.iter_mut().enumerate() {
-                facts.keys += group.store.len(Keyspace(number as u8));
-                facts.expiring += group.store.len_expiring(Keyspace(number as u8));
-            }
-        }
-        facts
-    }
-}
-
-impl crate::engine::Engine {
-    /// What commands on the connection want to know.
-    fn facts(&self) -> Facts<'_> {
-        let server = &self.config.server;
-        let led = self.replicas().filter(|group| group.raft.leads()).count();
-        Facts {
-            run_id: &server.run_id,
-            port: server.port,
-            process: server.process,
-            system: &server.system,
-            uptime: self.now.mono.since(self.begun_at),
-            password: server.password.as_deref(),
-            clients: self.sessions.count() as u64,
-            most_clients: server.most_clients,
-            memory: self.replicas().map(|group| group.store.memory() as u64).sum(),
-            connections: self.connections,
-            commands: self.counts.commands,
-            hits: self.counts.hits,
-            misses: self.counts.misses,
-            expired: self.counts.expired,
-            nodes: self.pulse.peers().len() as u32 + 1,
-            groups: self.replicas().count() as u32,
-            groups_led: led as u32,
-            term: self.replicas().map(|group| group.raft.term().0).max().unwrap_or(0),
-            log_offset: self.replicas().map(|group| group.raft.commit().0).sum(),
-            log_bytes: self.wal.bytes(),
-            last_save: WallTime(self.now.wall.0),
-            ..Facts::new(self.config.node, &self.settings)
         }
     }
 }

@@ -378,6 +378,12 @@ impl<'t> Turn<'t> {
         if self.engine.sessions.has_gathered() {
             wake = (self.engine.now.mono, "wait");
         }
+        // Whoever was held back is let in by the next turn.
+        if let Some(pause) = self.engine.pause.filter(|pause| pause.until > self.engine.now.mono)
+            && pause.until < wake.0
+        {
+            wake = (pause.until, "pause");
+        }
         (wake.0.max(Instant(self.engine.now.mono.0 + 1)), wake.1)
     }
 

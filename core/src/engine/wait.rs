@@ -41,17 +41,22 @@ impl Turn<'_> {
     /// is on the disks of a majority, and answers leave in order: so much is certain at once.
     pub(super) fn on_wait(&mut self, asked: &Asked<'_>) {
         let Asked { spec, args, ticket, keyspace, proto } = *asked;
-        let number = |at| -> Option<u64> {
+        let number = |at| -> Option<i64> {
             args.get(at).and_then(|text| core::str::from_utf8(text).ok()?.parse().ok())
         };
         let first = args.len() - 2;
-        let understood = (1..args.len()).all(|at| number(at).is_some());
-        let wanted = number(first).and_then(|wanted| i64::try_from(wanted).ok());
-        let (Some(wanted), Some(timeout)) = (wanted, number(first + 1).filter(|_| understood))
-        else {
-            return self.reply(ticket, proto, |reply| {
-                reply.error("ERR value is not an integer or out of range");
-            });
+        let counts: Option<Vec<i64>> = (1..=first).map(number).collect();
+        let (wanted, timeout) = match (counts, number(first + 1)) {
+            (None, _) => {
+                return self.refuse_wait(asked, "ERR value is not an integer or out of range");
+            }
+            (_, None) => {
+                return self.refuse_wait(asked, "ERR timeout is not an integer or out of range");
+            }
+            (_, Some(timeout)) if timeout < 0 => {
+                return self.refuse_wait(asked, "ERR timeout is negative");
+            }
+            (Some(counts), Some(timeout)) => (counts[first - 1], timeout as u64),
         };
         let state = self.engine.sessions.client(ticket.client).expect("it has just asked");
         let groups: Vec<GroupId> = state.written().collect();
@@ -66,6 +71,10 @@ impl Turn<'_> {
             self.ask_replicas(&wait);
             self.engine.waits.push(wait);
         }
+    }
+
+    fn refuse_wait(&mut self, asked: &Asked<'_>, text: &str) {
+        self.reply(asked.ticket, asked.proto, |reply| reply.error(text));
     }
 
     /// How many other replicas a majority takes.

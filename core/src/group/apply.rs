@@ -23,6 +23,8 @@ struct Desk<'g, 'r, 'o> {
     outbox: &'o mut Outbox,
     waiter: Waiter,
     applying: Applying,
+    /// Whether this replica is the one that counts keys that end: of all replicas, the leader.
+    counts: bool,
 }
 
 impl Group {
@@ -74,8 +76,8 @@ impl Group {
             let waiter = waiters.pop_front_if(mine).unwrap_or(nobody);
             let version = Version(index.0 << 16 | u64::from(place));
             let applying = Applying { now, version };
-            let group = *id;
-            let mut desk = Desk { group, store, answers, room, outbox, waiter, applying };
+            let (group, counts) = (*id, raft.leads());
+            let mut desk = Desk { group, store, answers, room, outbox, waiter, applying, counts };
             desk.apply(&operation);
             place += 1;
         }
@@ -120,9 +122,13 @@ impl Desk<'_, '_, '_> {
     fn apply_direct(&mut self, bytes: &[u8]) {
         let Waiter { origin, proto, .. } = self.waiter;
         let (store, applying) = (&mut *self.store, self.applying);
+        let mut ended = 0;
         self.room.answer(self.group, origin, proto, |reply| {
-            command::apply(bytes, applying, store, reply).expect(READABLE);
+            ended = command::apply(bytes, applying, store, reply).expect(READABLE);
         });
+        if self.counts {
+            self.room.counts.expired += u64::from(ended);
+        }
     }
 
     /// A write that may be in the log more than once, and its answer asked for in more than one place.

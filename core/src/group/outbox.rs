@@ -98,8 +98,8 @@ impl Outbox {
             let (keyspace, wall) = (request.keyspace, room.now.wall);
             let encoded = command::encode(request.spec, keyspace, &request.args, wall, &mut bytes);
             *room.scratch = bytes;
-            if let Err(text) = encoded {
-                room.answer(id, request.origin, request.proto, |reply| reply.error(text));
+            if let Err(refusal) = encoded {
+                room.answer(id, request.origin, request.proto, |reply| refusal.put(reply));
                 return;
             }
         }

@@ -68,11 +68,11 @@ impl Group {
         let start = entry::begin_operation(entry, request.forwarded);
         let (keyspace, args) = (request.keyspace, &request.args);
         let encoded = command::encode(request.spec, keyspace, args, room.now.wall, entry);
-        if let Err(text) = encoded
+        if let Err(refusal) = encoded
             && request.forwarded.is_none()
         {
             entry.truncate(before);
-            room.answer(self.id, request.origin, request.proto, |reply| reply.error(text));
+            room.answer(self.id, request.origin, request.proto, |reply| refusal.put(reply));
             return;
         }
         // A numbered write that is refused keeps its place, with nothing in it.

@@ -2,8 +2,9 @@
 //! never past a write of the same key that is still on its way.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 
-use crate::command::{self, CommandId, Outcome, Reading, Scope, Spec};
+use crate::command::{self, CommandId, Found, Outcome, Reading, Scope, Spec};
 use crate::config::{Bug, Reads};
 use crate::group::propose::Request;
 use crate::group::{Group, Origin, Outbox, Room, bucket_of};
@@ -139,7 +140,13 @@ impl Group {
     fn look(&mut self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
         let Request { spec, keyspace, proto, args, .. } = request;
         let chance = if spec.id == CommandId::RandomKey { room.chance.bits() } else { 0 };
-        let reading = Reading { log: super::apply::log_time(self), wall: room.now.wall, chance };
+        let found = Cell::new(Found::default());
+        let reading = Reading {
+            log: super::apply::log_time(self),
+            wall: room.now.wall,
+            chance,
+            found: &found,
+        };
         let mut bytes = core::mem::take(room.scratch);
         bytes.clear();
         let mut reply = crate::resp::Reply::new(&mut bytes, *proto);
@@ -152,10 +159,9 @@ impl Group {
             *room.scratch = bytes;
             return None;
         }
-        let miss = matches!(bytes.as_slice(), b"$-1\r\n" | b"_\r\n");
         self.finds.note(bytes.len());
-        room.counts.hits += u64::from(!miss);
-        room.counts.misses += u64::from(miss);
+        room.counts.hits += found.get().hits;
+        room.counts.misses += found.get().misses;
         Some(bytes)
     }
 

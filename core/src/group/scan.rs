@@ -23,7 +23,7 @@ pub(super) fn scan(
     group: &Group,
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     placement: &Placement,
     reply: &mut Reply<'_>,
 ) -> Outcome {

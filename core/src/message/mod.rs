@@ -245,7 +245,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// A command for a group that another engine of the same node holds.
+/// A command for a group that another engine of the same node holds; for that engine itself without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handoff<'a> {
     pub(crate) group: GroupId,

@@ -129,14 +129,6 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// No value where RESP2 expects an array.
-    pub fn null_array(&mut self) {
-        match self.proto {
-            Proto::Resp2 => self.raw(b"*-1\r\n"),
-            Proto::Resp3 => self.raw(b"_\r\n"),
-        }
-    }
-
     /// Begins an array: `count` values follow.
     pub fn array(&mut self, count: usize) {
         self.unsigned(b'*', count as u64);
@@ -303,7 +295,6 @@ mod tests {
         check(|reply| reply.bulk(b"a\r\nb"), b"$4\r\na\r\nb\r\n", b"$4\r\na\r\nb\r\n");
         check(|reply| reply.bulk_with(|out| out.push(b'x')), b"$1\r\nx\r\n", b"$1\r\nx\r\n");
         check(|reply| reply.null(), b"$-1\r\n", b"_\r\n");
-        check(|reply| reply.null_array(), b"*-1\r\n", b"_\r\n");
         check(|reply| reply.array(12), b"*12\r\n", b"*12\r\n");
         check(|reply| reply.map(2), b"*4\r\n", b"%2\r\n");
         check(|reply| reply.set(2), b"*2\r\n", b"~2\r\n");

@@ -72,3 +72,16 @@ fn another_leader_takes_over_and_nothing_is_lost() {
     assert_eq!(three.ask(other, &["INCR", "counter"]), ":11\r\n");
     assert_eq!(three.ask((other + 1) % 3, &["GET", "counter"]), "$2\r\n11\r\n");
 }
+
+#[test]
+fn a_key_that_has_ended_is_counted_once_in_the_cluster() {
+    let mut three = Three::new(4);
+    three.run(3_000 * MS);
+    for number in 0..10 {
+        let key = format!("key{number}");
+        assert_eq!(three.ask(number % 3, &["SET", &key, "v", "PX", "50"]), "+OK\r\n");
+    }
+    three.run(3_000 * MS);
+    let expired: u64 = three.nodes.iter().map(|node| node.engine.counts().expired).sum();
+    assert_eq!(expired, 10);
+}

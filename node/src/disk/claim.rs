@@ -24,6 +24,9 @@ struct Identity {
     node: u32,
     engines: u8,
     partitions: u32,
+    /// Drawn when the directory was made: tells it from all others.
+    #[serde(default)]
+    instance: u64,
 }
 
 /// A claim on a data directory; held as long as it lives.
@@ -43,6 +46,7 @@ impl Claim {
             node: settings.node.0,
             engines: settings.shared.engines,
             partitions: settings.shared.partitions,
+            instance: 0,
         };
         Self { path: settings.data_dir.clone(), identity, lock: None }
     }
@@ -82,7 +86,8 @@ impl Claim {
         Ok(())
     }
 
-    fn check_identity(&self) -> Result<bool, NodeError> {
+    /// Whether the directory has an owner already, which is this node; if not, it will be.
+    fn check_identity(&mut self) -> Result<bool, NodeError> {
         let text = match fs::read_to_string(self.path.join(IDENTITY)) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -101,7 +106,11 @@ impl Claim {
         match differences.into_iter().find(|(_, theirs, ours)| theirs != ours) {
             Some((name, theirs, ours)) => Err(self
                 .problem(format!("it was made for {name} {theirs}, this node has {name} {ours}"))),
-            None => Ok(true),
+            None if theirs.instance == 0 => Ok(false),
+            None => {
+                self.identity.instance = theirs.instance;
+                Ok(true)
+            }
         }
     }
 
@@ -119,16 +128,20 @@ impl Claim {
 }
 
 impl Disks for Claim {
-    fn peek(&mut self) -> Result<(), NodeError> {
+    fn peek(&mut self) -> Result<u64, NodeError> {
+        self.identity.instance = draw()?;
         match fs::read_dir(&self.path) {
             Ok(_) => (),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(self.identity.instance);
+            }
             Err(error) => return Err(self.failed("cannot be read")(error)),
         }
         if self.path.join(LOCK).exists() {
             self.take_lock(false)?;
         }
-        self.check_identity().map(|_| ())
+        self.check_identity()?;
+        Ok(self.identity.instance)
     }
 
     fn claim(&mut self) -> Result<(), NodeError> {
@@ -155,6 +168,14 @@ impl Disks for Claim {
             .map_err(self.failed("cannot be opened"))?;
         Ok(Box::new(directory))
     }
+}
+
+/// A number that no other directory has, and that fits the file.
+fn draw() -> Result<u64, NodeError> {
+    let number = getrandom::u64().map_err(|error| {
+        NodeError::system("random numbers")(io::Error::other(error.to_string()))
+    })?;
+    Ok((number >> 1).max(1))
 }
 
 /// The topmost directory that would have to be created for `path`.

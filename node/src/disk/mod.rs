@@ -37,8 +37,9 @@ pub trait Disk: Send {
 
 /// Where the disks of a node's engines come from.
 pub trait Disks: Send {
-    /// Refuses a place that somebody else uses, without creating anything.
-    fn peek(&mut self) -> Result<(), NodeError>;
+    /// Refuses a place that somebody else uses, without creating anything. Returns the number of the data in it,
+    /// or that it will get: no other place has the same.
+    fn peek(&mut self) -> Result<u64, NodeError>;
     /// Claims the place for this node, creating what is not there.
     fn claim(&mut self) -> Result<(), NodeError>;
     /// The disk of one engine.

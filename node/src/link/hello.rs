@@ -4,6 +4,7 @@
 //! numbers are little-endian.
 
 use std::io;
+use std::net::SocketAddr;
 
 use driftless_core::bytes::{
     Malformed, Reader, checksum, patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64,
@@ -19,16 +20,26 @@ const MAGIC: &[u8; 4] = b"DRFT";
 pub const VERSION: u16 = 1;
 const HEAD_BYTES: usize = 8;
 const MOST_BODY_BYTES: usize = 32 << 10;
+/// Stands for no engine. A node has fewer.
+const NO_LANE: u8 = u8::MAX;
 
 /// What a node says first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// Who speaks.
     pub node: NodeId,
-    /// Which of its engines this connection is for.
-    pub lane: LaneId,
+    /// Which of its engines this connection is for; without one, it only asks who is there.
+    pub lane: Option<LaneId>,
+    /// The number of its data: another process with the same one is the same node, started again.
+    pub instance: u64,
+    /// Where other nodes reach it.
+    pub address: SocketAddr,
+    /// Where it last heard of the node that it speaks to.
+    pub heard_at: Option<SocketAddr>,
     /// Milliseconds since it was started.
     pub uptime_ms: u64,
+    /// Whether it has found its place in the cluster, or still asks who is there.
+    pub serving: bool,
     /// The settings that all nodes share.
     pub shared: Shared,
 }
@@ -77,8 +88,13 @@ impl Hello {
         put_u16(buffer, VERSION);
         put_u16(buffer, 0);
         put_u32(buffer, self.node.0);
-        put_u8(buffer, self.lane.0);
+        put_u8(buffer, self.lane.map_or(NO_LANE, |lane| lane.0));
+        put_u64(buffer, self.instance);
+        put_bytes(buffer, self.address.to_string().as_bytes());
+        let heard_at = self.heard_at.map(|address| address.to_string());
+        put_bytes(buffer, heard_at.unwrap_or_default().as_bytes());
         put_u64(buffer, self.uptime_ms);
+        put_u8(buffer, u8::from(self.serving));
         put_bytes(buffer, self.shared.cluster.as_bytes());
         put_u32(buffer, self.shared.total_nodes);
         put_u32(buffer, self.shared.replication_factor);
@@ -105,8 +121,15 @@ impl Hello {
         let mut reader = Reader::new(&said[HEAD_BYTES..]);
         let hello = Self {
             node: NodeId(reader.u32()?),
-            lane: LaneId(reader.u8()?),
+            lane: Some(reader.u8()?).filter(|&lane| lane != NO_LANE).map(LaneId),
+            instance: reader.u64()?,
+            address: take_text(&mut reader)?.parse().map_err(|_| Malformed)?,
+            heard_at: match take_text(&mut reader)?.as_str() {
+                "" => None,
+                address => Some(address.parse().map_err(|_| Malformed)?),
+            },
             uptime_ms: reader.u64()?,
+            serving: reader.u8()? != 0,
             shared: Shared {
                 cluster: take_text(&mut reader)?,
                 total_nodes: reader.u32()?,
@@ -152,7 +175,16 @@ mod tests {
             ..Flags::default()
         };
         let shared = Settings::check(&flags).unwrap().shared;
-        Hello { node: NodeId(2), lane: LaneId(1), uptime_ms: 12_345, shared }
+        Hello {
+            node: NodeId(2),
+            lane: Some(LaneId(1)),
+            instance: 77,
+            address: "10.0.0.2:16380".parse().unwrap(),
+            heard_at: Some("[::1]:16379".parse().unwrap()),
+            uptime_ms: 12_345,
+            serving: true,
+            shared,
+        }
     }
 
     #[test]
@@ -161,6 +193,10 @@ mod tests {
         hello().put(&mut bytes);
         assert_eq!(body_length(&bytes[..HEAD_BYTES]).unwrap(), bytes.len() - HEAD_BYTES - 4);
         assert_eq!(Hello::take(&bytes).unwrap(), hello());
+        let question = Hello { lane: None, heard_at: None, ..hello() };
+        bytes.clear();
+        question.put(&mut bytes);
+        assert_eq!(Hello::take(&bytes).unwrap(), question);
     }
 
     #[test]

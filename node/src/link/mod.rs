@@ -1,11 +1,13 @@
 //! Connections between nodes: one for each pair of nodes and each engine. The node with the higher number dials.
 
 mod hello;
+mod inquiry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use driftless_core::{LaneId, NodeId};
@@ -24,8 +26,6 @@ pub type Addresses = Arc<BTreeMap<NodeId, SocketAddr>>;
 
 /// First pause between two tries to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// A node that disagrees with the cluster is taken for a mistaken newcomer this long.
-const NEWCOMER: Duration = Duration::from_secs(30);
 /// How long no connection is accepted after the system has refused one.
 const DOOR_PAUSE: Duration = Duration::from_millis(100);
 
@@ -33,11 +33,17 @@ const DOOR_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Links {
     node: NodeId,
+    /// The number of this node's data.
+    instance: u64,
+    advertised: SocketAddr,
     shared: Shared,
     connect_timeout: Duration,
     reconnect: Duration,
     engines: Vec<Arc<Inbox>>,
     started: Instant,
+    /// Whether the engines have recovered: before, others may ask who is there and no more.
+    serving: AtomicBool,
+    addresses: watch::Receiver<Addresses>,
     fatal: mpsc::Sender<NodeError>,
 }
 
@@ -45,21 +51,33 @@ impl Links {
     /// Connections into these engines; an error that ends the node goes to `fatal`.
     pub fn new(
         settings: &Settings,
+        instance: u64,
         engines: Vec<Arc<Inbox>>,
+        addresses: watch::Receiver<Addresses>,
         fatal: mpsc::Sender<NodeError>,
     ) -> Arc<Self> {
         Arc::new(Self {
             node: settings.node,
+            instance,
+            advertised: settings.advertised,
             shared: settings.shared.clone(),
             connect_timeout: settings.connect_timeout,
             reconnect: settings.reconnect,
             engines,
             started: Instant::now(),
+            serving: AtomicBool::new(false),
+            addresses,
             fatal,
         })
     }
 
-    /// Takes connections of nodes with higher numbers.
+    /// The engines have recovered: from now on, connections are made and taken.
+    pub fn serve(self: &Arc<Self>) {
+        self.serving.store(true, Ordering::Release);
+        net::spawn(self.clone().dial());
+    }
+
+    /// Tells who is there, and takes connections of nodes with higher numbers.
     pub async fn accept(self: Arc<Self>, mut listener: Listener) {
         loop {
             match poll_fn(|context| listener.poll_accept(context)).await {
@@ -80,15 +98,15 @@ impl Links {
     }
 
     /// Dials every node with a lower number that gossip knows of.
-    pub async fn dial(self: Arc<Self>, mut addresses: watch::Receiver<Addresses>) {
+    async fn dial(self: Arc<Self>) {
+        let mut addresses = self.addresses.clone();
         let mut dialed = BTreeSet::new();
         loop {
             let known = addresses.borrow_and_update().clone();
             for &node in known.keys().filter(|&&node| node < self.node) {
                 if dialed.insert(node) {
                     for lane in 0..self.shared.engines {
-                        let links = self.clone();
-                        tokio::spawn(links.keep_connected(node, LaneId(lane), addresses.clone()));
+                        tokio::spawn(self.clone().keep_connected(node, LaneId(lane)));
                     }
                 }
             }
@@ -98,16 +116,11 @@ impl Links {
         }
     }
 
-    async fn keep_connected(
-        self: Arc<Self>,
-        node: NodeId,
-        lane: LaneId,
-        addresses: watch::Receiver<Addresses>,
-    ) {
+    async fn keep_connected(self: Arc<Self>, node: NodeId, lane: LaneId) {
         let mut pause = FIRST_PAUSE;
         let mut told = String::new();
         loop {
-            let Some(address) = addresses.borrow().get(&node).copied() else { return };
+            let Some(address) = self.heard_at(node) else { return };
             match self.connect(node, lane, address).await {
                 Ok(lost) => {
                     pause = FIRST_PAUSE;
@@ -134,16 +147,8 @@ impl Links {
         lane: LaneId,
         address: SocketAddr,
     ) -> Result<oneshot::Receiver<()>, HelloError> {
-        let greeted = timeout(self.connect_timeout, async {
-            let mut stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            self.hello(lane).send(&mut stream).await?;
-            let theirs = Hello::receive(&mut stream).await?;
-            Ok::<_, HelloError>((stream, theirs))
-        });
-        let (stream, theirs) =
-            greeted.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
-        if theirs.node != node || theirs.lane != lane || !self.agrees(&theirs) {
+        let (stream, theirs) = self.greet(address, Some(lane), Some(node)).await?;
+        if theirs.node != node || theirs.lane != Some(lane) || !self.agrees(&theirs) {
             return Err(HelloError::Foreign);
         }
         self.hand_over(node, lane, stream)
@@ -153,21 +158,65 @@ impl Links {
         stream.set_nodelay(true)?;
         let greeted = timeout(self.connect_timeout, async {
             let theirs = Hello::receive(&mut stream).await?;
-            self.hello(theirs.lane).send(&mut stream).await?;
+            self.hello(theirs.lane, Some(theirs.node)).send(&mut stream).await?;
             Ok::<_, HelloError>(theirs)
         });
         let theirs =
             greeted.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
         let expected = theirs.node > self.node && theirs.node.0 <= self.shared.total_nodes;
-        if !self.agrees(&theirs) || !expected || theirs.lane.0 >= self.shared.engines {
+        let agrees = self.agrees(&theirs);
+        let Some(lane) = theirs.lane else { return Ok(()) };
+        if !agrees || !expected || lane.0 >= self.shared.engines {
             return Err(HelloError::Foreign);
         }
-        self.hand_over(theirs.node, theirs.lane, stream).map(|_| ())
+        if !self.is_serving() {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
+        }
+        self.hand_over(theirs.node, lane, stream).map(|_| ())
     }
 
-    fn hello(&self, lane: LaneId) -> Hello {
-        let uptime_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Hello { node: self.node, lane, uptime_ms, shared: self.shared.clone() }
+    /// Connects and exchanges greetings.
+    async fn greet(
+        &self,
+        address: SocketAddr,
+        lane: Option<LaneId>,
+        node: Option<NodeId>,
+    ) -> Result<(TcpStream, Hello), HelloError> {
+        let greeted = timeout(self.connect_timeout, async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            self.hello(lane, node).send(&mut stream).await?;
+            let theirs = Hello::receive(&mut stream).await?;
+            Ok::<_, HelloError>((stream, theirs))
+        });
+        greeted.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?
+    }
+
+    /// What this node says of itself to another, if it knows to which.
+    fn hello(&self, lane: Option<LaneId>, to: Option<NodeId>) -> Hello {
+        Hello {
+            node: self.node,
+            lane,
+            instance: self.instance,
+            address: self.advertised,
+            heard_at: to.and_then(|node| self.heard_at(node)),
+            uptime_ms: self.uptime_ms(),
+            serving: self.is_serving(),
+            shared: self.shared.clone(),
+        }
+    }
+
+    fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Where gossip last heard of a node.
+    fn heard_at(&self, node: NodeId) -> Option<SocketAddr> {
+        self.addresses.borrow().get(&node).copied()
     }
 
     fn hand_over(
@@ -180,24 +229,5 @@ impl Links {
         let stream = net::detach(stream)?;
         self.engines[lane.0 as usize].push(Note::Connected { node, stream, held });
         Ok(lost)
-    }
-
-    /// Whether the other goes by the same settings. If not, and this node is the one that has just come, it ends.
-    fn agrees(&self, theirs: &Hello) -> bool {
-        let Some((name, ours, other)) = self.shared.difference(&theirs.shared) else { return true };
-        let uptime = self.started.elapsed();
-        if uptime < NEWCOMER && uptime.as_millis() <= u128::from(theirs.uptime_ms) {
-            let error = NodeError::Disagreement { name, ours, theirs: other, peer: theirs.node.0 };
-            let _ = self.fatal.try_send(error);
-        } else {
-            tracing::warn!(
-                node = theirs.node.0,
-                setting = name,
-                ours,
-                theirs = other,
-                "refused a node"
-            );
-        }
-        false
     }
 }

@@ -59,8 +59,9 @@ impl NodeDisks {
 }
 
 impl Disks for NodeDisks {
-    fn peek(&mut self) -> Result<(), NodeError> {
-        Ok(())
+    fn peek(&mut self) -> Result<u64, NodeError> {
+        // As good as a number drawn at random: the place in memory stays, and no other node has it.
+        Ok(Arc::as_ptr(&self.lanes).addr() as u64)
     }
 
     fn claim(&mut self) -> Result<(), NodeError> {

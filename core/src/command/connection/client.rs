@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use crate::command::connection::{Connection, Effect, hello, integer};
+use crate::command::connection::{Connection, Effect, hello, integer, unknown_or_arity};
 use crate::command::id::CommandId as Id;
 use crate::command::spec::Spec;
 use crate::resp::{Args, Proto, Reply};
@@ -34,6 +34,8 @@ pub struct KillFilter {
     by_address: bool,
 }
 
+/// What CLIENT KILL says if nobody has the address.
+pub const NO_SUCH_CLIENT: &str = "ERR No such client";
 const SYNTAX: &str = "ERR syntax error";
 
 /// Runs a subcommand of CLIENT.
@@ -122,6 +124,10 @@ fn maintenance(args: &Args<'_>, reply: &mut Reply<'_>) {
 
 /// CLIENT PAUSE milliseconds [WRITE|ALL].
 fn pause(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
+    if args.len() > 4 {
+        unknown_or_arity(args, reply);
+        return Effect::None;
+    }
     let reads = match args.get(3) {
         None => true,
         Some(mode) if mode.eq_ignore_ascii_case(b"all") => true,
@@ -133,7 +139,6 @@ fn pause(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
     };
     match integer(args.at(2)) {
         None => reply.error("ERR timeout is not an integer or out of range"),
-        Some(_) if args.len() > 4 => reply.error(SYNTAX),
         Some(timeout) => match u64::try_from(timeout) {
             Err(_) => reply.error("ERR timeout is negative"),
             Ok(timeout) => {
@@ -273,11 +278,16 @@ impl KillFilter {
             && self.oldest_seconds.is_none_or(|least| age >= least)
     }
 
+    /// Whether the answer is OK instead of a count.
+    pub fn by_address(&self) -> bool {
+        self.by_address
+    }
+
     /// Answers, once `count` connections have been closed.
     pub fn put(&self, count: usize, reply: &mut Reply<'_>) {
         match (self.by_address, count) {
             (false, _) => reply.count(count as u64),
-            (true, 0) => reply.error("ERR No such client"),
+            (true, 0) => reply.error(NO_SUCH_CLIENT),
             (true, _) => reply.ok(),
         }
     }

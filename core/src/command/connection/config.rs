@@ -3,10 +3,12 @@
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use crate::command::connection::{Effect, wrong_arity};
+use crate::command::connection::Effect;
 use crate::command::glob;
-use crate::command::spec::Spec;
 use crate::resp::{Args, Reply};
+
+/// The largest whole number that a setting may be.
+const MOST_NUMBER: i64 = i32::MAX as i64;
 
 /// A setting as CONFIG shows it.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ static PARAMETERS: [Parameter; 38] = [
     row("list-max-listpack-size", "-2", Kind::Text),
     row("lfu-decay-time", "1", Kind::Number),
     row("loglevel", "notice", Kind::Choice(&["debug", "verbose", "notice", "warning", "nothing"])),
-    row("maxclients", "10000", Kind::Number),
+    row("maxclients", "10000", Kind::Fixed),
     row("maxmemory", "0", Kind::Memory),
     row("maxmemory-policy", "noeviction", Kind::Choice(&["noeviction"])),
     row("maxmemory-samples", "5", Kind::Number),
@@ -78,7 +80,7 @@ static PARAMETERS: [Parameter; 38] = [
     row("min-replicas-to-write", "0", Kind::Number),
     row("notify-keyspace-events", "", Kind::Text),
     row("port", "", Kind::Fixed),
-    row("proto-max-bulk-len", "536870912", Kind::Memory),
+    row("proto-max-bulk-len", "536870912", Kind::Fixed),
     row("protected-mode", "no", Kind::Switch),
     named_twice("replica-read-only", "slave-read-only", "yes", Kind::Switch),
     named_twice("replica-serve-stale-data", "slave-serve-stale-data", "yes", Kind::Switch),
@@ -163,9 +165,9 @@ pub(super) fn get(args: &Args<'_>, settings: &Settings, reply: &mut Reply<'_>) {
 }
 
 /// CONFIG SET parameter value [parameter value ...]: all of them or none.
-pub(super) fn set(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
+pub(super) fn set(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
     if args.len() % 2 == 1 {
-        wrong_arity(spec, reply);
+        reply.error("ERR syntax error");
         return Effect::None;
     }
     let mut changes: Vec<(usize, String)> = Vec::new();
@@ -180,7 +182,7 @@ pub(super) fn set(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) -> Effect
             return Effect::None;
         };
         let checked = if changes.iter().any(|(there, _)| *there == at) {
-            Err("duplicate parameter")
+            Err("duplicate parameter".to_string())
         } else {
             check_value(PARAMETERS[at].kind, value)
         };
@@ -201,27 +203,33 @@ pub(super) fn set(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) -> Effect
     Effect::SetConfig(Changes(changes))
 }
 
-fn check_value(kind: Kind, value: &[u8]) -> Result<String, &'static str> {
+fn check_value(kind: Kind, value: &[u8]) -> Result<String, String> {
     let text = core::str::from_utf8(value).map_err(|_| "argument must be text")?;
-    match kind {
-        Kind::Fixed => Err("can't set immutable config"),
-        Kind::Text => Ok(text.to_string()),
-        Kind::Number => match text.parse::<u64>() {
-            Ok(number) => Ok(number.to_string()),
-            Err(_) => Err("argument couldn't be parsed into an integer"),
+    let found = match kind {
+        Kind::Fixed => return Err("can't set immutable config".to_string()),
+        Kind::Text => text.to_string(),
+        Kind::Number => match text.parse::<i64>() {
+            Ok(number) if (0..=MOST_NUMBER).contains(&number) => number.to_string(),
+            Ok(_) => {
+                return Err(alloc::format!(
+                    "argument must be between 0 and {MOST_NUMBER} inclusive"
+                ));
+            }
+            Err(_) => return Err("argument couldn't be parsed into an integer".to_string()),
         },
-        Kind::Memory => match memory(text) {
-            Some(bytes) => Ok(bytes.to_string()),
-            None => Err("argument must be a memory value"),
-        },
-        Kind::Switch if text.eq_ignore_ascii_case("yes") => Ok("yes".to_string()),
-        Kind::Switch if text.eq_ignore_ascii_case("no") => Ok("no".to_string()),
-        Kind::Switch => Err("argument must be 'yes' or 'no'"),
-        Kind::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
-            Some(&word) => Ok(word.to_string()),
-            None => Err("argument(s) must be one of the supported values"),
-        },
-    }
+        Kind::Memory => memory(text).ok_or("argument must be a memory value")?.to_string(),
+        Kind::Switch if text.eq_ignore_ascii_case("yes") => "yes".to_string(),
+        Kind::Switch if text.eq_ignore_ascii_case("no") => "no".to_string(),
+        Kind::Switch => return Err("argument must be 'yes' or 'no'".to_string()),
+        Kind::Choice(words) => {
+            let Some(&word) = words.iter().find(|word| word.eq_ignore_ascii_case(text)) else {
+                let words = words.join(", ");
+                return Err(alloc::format!("argument(s) must be one of the following: {words}"));
+            };
+            word.to_string()
+        }
+    };
+    Ok(found)
 }
 
 /// A number of bytes with Redis's units: `1k` is 1000, `1kb` is 1024.

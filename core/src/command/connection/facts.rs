@@ -46,6 +46,8 @@ pub struct Facts<'a> {
     pub refused_connections: u64,
     /// Commands run.
     pub commands: u64,
+    /// How often each command was run, by [`CommandId`](crate::command::CommandId).
+    pub calls: &'a [u64],
     /// Commands run in the last second.
     pub commands_per_second: u64,
     /// Bytes from clients.
@@ -114,6 +116,7 @@ impl<'a> Facts<'a> {
             connections: 0,
             refused_connections: 0,
             commands: 0,
+            calls: &[],
             commands_per_second: 0,
             input_bytes: 0,
             output_bytes: 0,

@@ -45,7 +45,7 @@ fn info(args: &Args<'_>, reply: &mut Reply<'_>) {
     for name in args.iter().skip(2) {
         match find(name) {
             Some(spec) => row(spec, reply),
-            None => reply.null_array(),
+            None => reply.null(),
         }
     }
 }
@@ -246,6 +246,12 @@ fn keys(with_flags: bool, args: &Args<'_>, reply: &mut Reply<'_>) {
         }
         reply.bulk(args.at(position));
         if with_flags {
+            let plain_set = spec.id == Id::Set
+                && !args.iter().skip(3).any(|option| option.eq_ignore_ascii_case(b"get"));
+            if plain_set {
+                words(access::OW | access::UPDATE, access::NAMES, reply);
+                continue;
+            }
             let exact =
                 spec.keys.iter().find(|keys| usize::from(keys.first.unsigned_abs()) == position);
             words(exact.unwrap_or(&spec.keys[0]).access, access::NAMES, reply);

@@ -4,6 +4,7 @@
 mod client;
 mod config;
 mod facts;
+mod figures;
 mod hello;
 mod info;
 mod introspect;
@@ -13,9 +14,10 @@ mod tests;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub use client::{KillFilter, ListFilter, put_list};
+pub use client::{KillFilter, ListFilter, NO_SUCH_CLIENT, put_list};
 pub use config::{Changes, Settings};
 pub use facts::{Facts, KeyspaceFacts};
+pub use figures::merge_info;
 
 use crate::command::id::CommandId as Id;
 use crate::command::spec::{Spec, flag};
@@ -237,7 +239,7 @@ pub fn execute(
         }
         Id::Shutdown => return shutdown(args, reply),
         Id::ConfigGet => config::get(args, facts.settings, reply),
-        Id::ConfigSet => return config::set(spec, args, reply),
+        Id::ConfigSet => return config::set(args, reply),
         Id::ConfigResetStat => {
             reply.ok();
             return Effect::ResetCounters;
@@ -260,7 +262,13 @@ fn server(spec: &Spec, args: &Args<'_>, facts: &Facts<'_>, now: Now, reply: &mut
     match spec.id {
         Id::Asking | Id::Save | Id::MemoryPurge | Id::SlowlogReset => reply.ok(),
         // Every write is on the disk before it is answered: there is nothing left to save.
-        Id::BgSave => reply.simple("Background saving started"),
+        Id::BgSave => match (args.get(1), args.len()) {
+            (None, _) => reply.simple("Background saving started"),
+            (Some(option), 2) if option.eq_ignore_ascii_case(b"schedule") => {
+                reply.simple("Background saving started");
+            }
+            _ => reply.error("ERR syntax error"),
+        },
         Id::LastSave => reply.count(now.wall.0 / 1_000),
         Id::Role => {
             reply.array(3);
@@ -271,7 +279,8 @@ fn server(spec: &Spec, args: &Args<'_>, facts: &Facts<'_>, now: Now, reply: &mut
         Id::MemoryStats => memory_stats(facts, reply),
         Id::MemoryDoctor => reply.verbatim("Nothing here asks for attention.\n"),
         Id::LatencyDoctor => reply.verbatim("Delays are not recorded by this server.\n"),
-        Id::LatencyLatest | Id::LatencyHistory | Id::SlowlogGet => reply.array(0),
+        Id::LatencyLatest | Id::LatencyHistory => reply.array(0),
+        Id::SlowlogGet => slowlog(args, reply),
         Id::LatencyReset | Id::SlowlogLen => reply.integer(0),
         Id::ClusterKeySlot => reply.integer(i64::from(slot_of(args.at(2)))),
         Id::ClusterCountKeysInSlot
@@ -289,6 +298,18 @@ fn server(spec: &Spec, args: &Args<'_>, facts: &Facts<'_>, now: Now, reply: &mut
     }
 }
 
+/// SLOWLOG GET [count]: slow commands are not recorded, so there are none.
+fn slowlog(args: &Args<'_>, reply: &mut Reply<'_>) {
+    match args.get(2).map(integer) {
+        _ if args.len() > 3 => unknown_or_arity(args, reply),
+        Some(None) => reply.error("ERR count should be greater than or equal to -1"),
+        Some(Some(count)) if count < -1 => {
+            reply.error("ERR count should be greater than or equal to -1");
+        }
+        _ => reply.array(0),
+    }
+}
+
 /// PING [message].
 fn ping(spec: &Spec, args: &Args<'_>, reply: &mut Reply<'_>) {
     match args.len() {
@@ -303,6 +324,10 @@ fn select(args: &Args<'_>, connection: &mut Connection, reply: &mut Reply<'_>) {
     let Some(index) = integer(args.at(1)) else {
         return reply.error("ERR value is not an integer or out of range");
     };
+    if i32::try_from(index).is_err() {
+        return reply
+            .error("ERR value is out of range, value must between -2147483648 and 2147483647");
+    }
     match u8::try_from(index) {
         Ok(index) if index < KEYSPACES => {
             connection.keyspace = Keyspace(index);
@@ -375,6 +400,18 @@ fn help(spec: &Spec, reply: &mut Reply<'_>) {
         reply.simple(&name.to_ascii_uppercase());
         reply.simple(&alloc::format!("    {}", spec.docs.summary));
     }
+}
+
+/// What containers say of a subcommand that is there but got too much.
+fn unknown_or_arity(args: &Args<'_>, reply: &mut Reply<'_>) {
+    let container = args.at(0).to_ascii_uppercase();
+    reply.error_bytes(&[
+        b"ERR unknown subcommand or wrong number of arguments for '",
+        args.at(1),
+        b"'. Try ",
+        &container,
+        b" HELP.",
+    ]);
 }
 
 fn wrong_arity(spec: &Spec, reply: &mut Reply<'_>) {

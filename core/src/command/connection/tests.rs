@@ -227,9 +227,16 @@ fn settings_are_shown_and_changed() {
                 "CONFIG SET foo 1",
                 "-ERR Unknown option or number of arguments for CONFIG SET - \\'foo\\'\\r\\n",
             ),
+            ("CONFIG SET hz 1 timeout", "-ERR syntax error\\r\\n"),
             (
-                "CONFIG SET hz 1 timeout",
-                "-ERR wrong number of arguments for \\'config|set\\' command\\r\\n",
+                "CONFIG SET timeout -1",
+                "-ERR CONFIG SET failed (possibly related to argument \\'timeout\\') - argument \
+             must be between 0 and 2147483647 inclusive\\r\\n",
+            ),
+            (
+                "CONFIG SET maxmemory-policy foo",
+                "-ERR CONFIG SET failed (possibly related to argument \\'maxmemory-policy\\') - \
+             argument(s) must be one of the following: noeviction\\r\\n",
             ),
             ("CONFIG GET timeout", "*2\\r\\n$7\\r\\ntimeout\\r\\n$1\\r\\n5\\r\\n"),
             ("CONFIG REWRITE", "-ERR The server is running without a config file\\r\\n"),
@@ -406,7 +413,7 @@ fn commands_are_described_as_redis_does() {
              $5\\r\\nindex\\r\\n:1\\r\\n$9\\r\\nfind_keys\\r\\n*4\\r\\n$4\\r\\ntype\\r\\n$5\\r\\nrange\\r\\n$4\\r\\nspec\\r\\n\
              *6\\r\\n$7\\r\\nlastkey\\r\\n:0\\r\\n$7\\r\\nkeystep\\r\\n:1\\r\\n$5\\r\\nlimit\\r\\n:0\\r\\n*0\\r\\n",
             ),
-            ("COMMAND INFO nothing", "*1\\r\\n*-1\\r\\n"),
+            ("COMMAND INFO nothing", "*1\\r\\n$-1\\r\\n"),
             ("COMMAND DOCS nothing", "*0\\r\\n"),
             ("COMMAND GETKEYS MSET a 1 b 2", "*2\\r\\n$1\\r\\na\\r\\n$1\\r\\nb\\r\\n"),
             ("COMMAND GETKEYS OBJECT ENCODING k", "*1\\r\\n$1\\r\\nk\\r\\n"),
@@ -441,4 +448,32 @@ fn what_the_operator_defined_cannot_be_set() {
     assert_eq!(client.text("CONFIG GET port"), "*2\\r\\n$4\\r\\nport\\r\\n$4\\r\\n7000\\r\\n");
     assert!(client.text("CONFIG SET port 1").contains("immutable"));
     assert_eq!(client.settings.value("port"), Some("7000"));
+}
+
+#[test]
+fn what_is_refused_is_refused_as_redis_does() {
+    let count = "-ERR count should be greater than or equal to -1\\r\\n";
+    let range = "-ERR value is out of range, value must between -2147483648 and 2147483647\\r\\n";
+    check(
+        None,
+        &[
+            ("SLOWLOG GET", "*0\\r\\n"),
+            ("SLOWLOG GET -1", "*0\\r\\n"),
+            ("SLOWLOG GET -2", count),
+            ("SLOWLOG GET x", count),
+            (
+                "SLOWLOG get 1 2",
+                "-ERR unknown subcommand or wrong number of arguments for \\'get\\'. Try SLOWLOG HELP.\\r\\n",
+            ),
+            (
+                "CLIENT pause 1 all x",
+                "-ERR unknown subcommand or wrong number of arguments for \\'pause\\'. Try CLIENT HELP.\\r\\n",
+            ),
+            ("CLIENT PAUSE x", "-ERR timeout is not an integer or out of range\\r\\n"),
+            ("CLIENT PAUSE 1 x", "-ERR CLIENT PAUSE mode must be WRITE or ALL\\r\\n"),
+            ("SELECT 99999999999", range),
+            ("BGSAVE x", "-ERR syntax error\\r\\n"),
+            ("BGSAVE SCHEDULE", "+Background saving started\\r\\n"),
+        ],
+    );
 }

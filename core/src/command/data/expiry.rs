@@ -6,6 +6,7 @@ use crate::command::CommandId;
 use crate::command::data::numbers::parse_integer;
 use crate::command::data::op::{Change, Op, condition};
 use crate::command::data::reading::{Met, alive, look};
+use crate::command::data::texts::Refusal;
 use crate::command::data::{Applying, Reading, texts};
 use crate::ids::Key;
 use crate::resp::{Args, Reply};
@@ -71,14 +72,14 @@ pub(super) fn deadline(
 }
 
 /// EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT.
-pub(super) fn encode_expire_at(
+pub(super) fn encode_expire_at<'a>(
     id: CommandId,
     unit: Unit,
     key: Key<'_>,
-    args: &Args<'_>,
+    args: &Args<'a>,
     wall: WallTime,
     op: &mut Vec<u8>,
-) -> Result<(), &'static str> {
+) -> Result<(), Refusal<'a>> {
     let mut conditions = 0;
     for option in args.iter().skip(3) {
         let is = |name: &[u8]| option.eq_ignore_ascii_case(name);
@@ -91,15 +92,15 @@ pub(super) fn encode_expire_at(
         } else if is(b"LT") {
             condition::EARLIER
         } else {
-            return Err(texts::UNSUPPORTED_OPTION);
+            return Err(Refusal::unsupported(option));
         };
     }
     if conditions & condition::NONE_YET != 0 && conditions != condition::NONE_YET {
-        return Err(texts::NX_AND_OTHERS);
+        return Err(texts::NX_AND_OTHERS.into());
     }
     let both = condition::LATER | condition::EARLIER;
     if conditions & both == both {
-        return Err(texts::GT_AND_LT);
+        return Err(texts::GT_AND_LT.into());
     }
     let number = parse_integer(args.at(2)).ok_or(texts::NOT_INTEGER)?;
     let moment = unit.moment(number, wall).ok_or(texts::invalid_expire(id))?;
@@ -116,14 +117,27 @@ pub(super) fn encode_get_ex(
     wall: WallTime,
     op: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
-    let change = match (args.get(2), args.get(3), args.len()) {
-        (None, ..) => Change::Nothing,
-        (Some(option), None, 3) if option.eq_ignore_ascii_case(b"PERSIST") => Change::Persist,
-        (Some(option), Some(number), 4) => {
+    // An option may be said twice; the last one counts.
+    let (mut persist, mut ends): (bool, Option<(Unit, &[u8])>) = (false, None);
+    let mut at = 2;
+    while let Some(option) = args.get(at) {
+        if option.eq_ignore_ascii_case(b"PERSIST") && ends.is_none() {
+            persist = true;
+        } else {
             let unit = Unit::of_option(option).ok_or(texts::SYNTAX)?;
-            Change::Deadline(deadline(CommandId::GetEx, unit, number, wall)?)
+            at += 1;
+            let number = args.get(at).ok_or(texts::SYNTAX)?;
+            if persist || ends.is_some_and(|(old, _)| old != unit) {
+                return Err(texts::SYNTAX);
+            }
+            ends = Some((unit, number));
         }
-        _ => return Err(texts::SYNTAX),
+        at += 1;
+    }
+    let change = match ends {
+        Some((unit, number)) => Change::Deadline(deadline(CommandId::GetEx, unit, number, wall)?),
+        None if persist => Change::Persist,
+        None => Change::Nothing,
     };
     Op::GetEx { key, change }.put(op);
     Ok(())
@@ -189,7 +203,7 @@ pub(super) fn apply_get_ex(
 pub(super) fn read_ttl(
     id: CommandId,
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {

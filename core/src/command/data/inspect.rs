@@ -17,7 +17,7 @@ const EMBEDDED_MOST: usize = 44;
 pub(super) fn read_object(
     id: CommandId,
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -38,7 +38,7 @@ pub(super) fn read_object(
 pub(super) fn read_memory(
     key: Key<'_>,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -56,7 +56,7 @@ pub(super) fn read_memory(
 /// DEBUG OBJECT.
 pub(super) fn read_debug(
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {

@@ -110,7 +110,7 @@ pub(super) fn apply_copy(
 pub(super) fn read_count(
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -125,7 +125,7 @@ pub(super) fn read_count(
 /// TYPE.
 pub(super) fn read_type(
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -137,7 +137,7 @@ pub(super) fn read_type(
 /// DBSIZE.
 pub(super) fn read_size(
     keyspace: Keyspace,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {

@@ -16,6 +16,7 @@ mod tests;
 mod texts;
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use crate::bytes::Malformed;
 use crate::command::data::expiry::Unit;
@@ -28,11 +29,31 @@ use crate::store::{Store, Version};
 use crate::time::WallTime;
 
 pub use scan::{ScanOptions, Scanned, scan, scan_cursor};
+pub use texts::Refusal;
 
 /// Turns a write into the bytes that go into the log, appended to `op`: whatever depends on this node's
-/// clock becomes absolute here (`SET k v EX 10` becomes a deadline). `Err` is the text to answer;
-/// then `op` is as it was. Arity has been checked.
-pub fn encode(
+/// clock becomes absolute here (`SET k v EX 10` becomes a deadline). `Err` is what to answer; then `op` is
+/// as it was. Arity has been checked.
+pub fn encode<'a>(
+    spec: &Spec,
+    keyspace: Keyspace,
+    args: &Args<'a>,
+    wall: WallTime,
+    op: &mut Vec<u8>,
+) -> Result<(), Refusal<'a>> {
+    let key = Key { keyspace, name: args.get(1).unwrap_or_default() };
+    let unit = match spec.id {
+        CommandId::Expire => Unit::Seconds,
+        CommandId::PExpire => Unit::Millis,
+        CommandId::ExpireAt => Unit::AtSeconds,
+        CommandId::PExpireAt => Unit::AtMillis,
+        _ => return Ok(encode_other(spec, keyspace, args, wall, op)?),
+    };
+    expiry::encode_expire_at(spec.id, unit, key, args, wall, op)
+}
+
+/// Any write that sets no deadline alone.
+fn encode_other(
     spec: &Spec,
     keyspace: Keyspace,
     args: &Args<'_>,
@@ -48,8 +69,6 @@ pub fn encode(
         Op::Add { key, summand }.put(op);
         Ok(())
     };
-    let expire_at =
-        |unit, op: &mut Vec<u8>| expiry::encode_expire_at(id, unit, key, args, wall, op);
     let set = |flags, op: &mut Vec<u8>| {
         Op::Set { key, value: args.at(2), flags, deadline: None }.put(op);
     };
@@ -81,10 +100,6 @@ pub fn encode(
             keys::check_flush(args)?;
             if id == Id::FlushDb { Op::Clear(keyspace) } else { Op::ClearAll }.put(op);
         }
-        Id::Expire => return expire_at(Unit::Seconds, op),
-        Id::PExpire => return expire_at(Unit::Millis, op),
-        Id::ExpireAt => return expire_at(Unit::AtSeconds, op),
-        Id::PExpireAt => return expire_at(Unit::AtMillis, op),
         Id::Persist => Op::Persist { key }.put(op),
         _ => panic!("{} is no write, so it is never encoded", spec.name),
     }
@@ -129,14 +144,14 @@ pub struct Applying {
     pub version: Version,
 }
 
-/// Applies one encoded write. Depends on the store, the bytes and `applying` alone. Background expiry
-/// answers how many keys it removed.
+/// Applies one encoded write. Depends on the store, the bytes and `applying` alone. Returns how many keys
+/// background expiry removed.
 pub fn apply(
     op: &[u8],
     applying: Applying,
     store: &mut Store,
     reply: &mut Reply<'_>,
-) -> Result<(), Malformed> {
+) -> Result<u32, Malformed> {
     match Op::take(op)? {
         Op::Set { key, value, flags, deadline } => {
             strings::apply_set(key, value, flags, deadline, applying, store, reply);
@@ -173,20 +188,35 @@ pub fn apply(
             expiry::apply_expire_at(key, deadline, conditions, applying, store, reply);
         }
         Op::Persist { key } => expiry::apply_persist(key, applying, store, reply),
-        Op::Expire { most } => reply.integer(store.expire(applying.now, most).into()),
+        Op::Expire { most } => {
+            let removed = store.expire(applying.now, most);
+            reply.integer(removed.into());
+            return Ok(removed);
+        }
     }
-    Ok(())
+    Ok(0)
 }
 
 /// What a read goes by.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct Reading<'a> {
     /// The time of the log: keys that end at or before it are gone.
     pub log: WallTime,
     /// The leader's own clock, for what has ended by it but not yet by the log.
     pub wall: WallTime,
     /// For RANDOMKEY.
     pub chance: u64,
+    /// Counts the keys that are looked up.
+    pub found: &'a Cell<Found>,
+}
+
+/// Keys that a read has looked up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Those that were there.
+    pub hits: u64,
+    /// Those that were not.
+    pub misses: u64,
 }
 
 /// How a read went.
@@ -205,7 +235,7 @@ pub fn read(
     spec: &Spec,
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Outcome {
@@ -220,7 +250,7 @@ fn try_read(
     spec: &Spec,
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {

@@ -122,7 +122,7 @@ const SCALE: usize = 17;
 struct Decimal(i128);
 
 impl Decimal {
-    /// Plain decimals only: an optional sign, digits, and a point with digits behind it. At most 18 digits
+    /// Plain decimals only: an optional sign, digits, and a point with digits behind it. At most 20 digits
     /// before the point, so that no sum can overflow.
     fn parse(text: &[u8]) -> Option<Self> {
         let (negative, digits) = match text {
@@ -132,7 +132,7 @@ impl Decimal {
         let point = digits.iter().position(|&byte| byte == b'.');
         let (whole, fraction) = digits.split_at(point.unwrap_or(digits.len()));
         let fraction = fraction.get(1..).unwrap_or(&[]);
-        if whole.is_empty() || whole.len() > 18 || fraction.len() > SCALE {
+        if whole.is_empty() || whole.len() > 20 || fraction.len() > SCALE {
             return None;
         }
         let padding = core::iter::repeat_n(&b'0', SCALE - fraction.len());

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::command::data::numbers::parse_integer;
-use crate::command::data::reading::{Met, look, visible};
+use crate::command::data::reading::{Met, peek, visible};
 use crate::command::data::{Reading, texts};
 use crate::command::glob;
 use crate::ids::{Key, Keyspace};
@@ -79,7 +79,7 @@ pub fn scan(
     keyspace: Keyspace,
     cursor: u64,
     options: &ScanOptions<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     names: &mut Vec<u8>,
 ) -> Scanned {
     let start = names.len();
@@ -111,7 +111,7 @@ pub fn scan(
 pub(super) fn read_scan(
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -142,7 +142,7 @@ pub(super) fn read_scan(
 pub(super) fn read_keys(
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -161,7 +161,7 @@ pub(super) fn read_keys(
 /// RANDOMKEY.
 pub(super) fn read_random(
     keyspace: Keyspace,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -169,7 +169,7 @@ pub(super) fn read_random(
         reply.null();
         return Ok(());
     };
-    look(store, Key { keyspace, name: &name }, reading)?;
+    peek(store, Key { keyspace, name: &name }, reading)?;
     reply.bulk(&name);
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::command::CommandId;
 use crate::command::data::expiry::{Unit, deadline};
 use crate::command::data::numbers::{length, parse_integer};
 use crate::command::data::op::{LONGEST, List, Op, set_flag};
-use crate::command::data::reading::{Met, alive, look};
+use crate::command::data::reading::{Met, alive, look, peek};
 use crate::command::data::{Applying, Reading, texts};
 use crate::ids::{Key, Keyspace};
 use crate::resp::{Args, Reply};
@@ -222,7 +222,7 @@ pub(super) fn apply_set_several(
 /// GET.
 pub(super) fn read_get(
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -237,13 +237,13 @@ pub(super) fn read_get(
 pub(super) fn read_several(
     keyspace: Keyspace,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
     let keys = || args.iter().skip(1).map(|name| Key { keyspace, name });
     for key in keys() {
-        look(store, key, reading)?;
+        peek(store, key, reading)?;
     }
     reply.array(args.len() - 1);
     for key in keys() {
@@ -255,7 +255,7 @@ pub(super) fn read_several(
 /// STRLEN.
 pub(super) fn read_length(
     key: Key<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {
@@ -268,7 +268,7 @@ pub(super) fn read_length(
 pub(super) fn read_range(
     key: Key<'_>,
     args: &Args<'_>,
-    reading: Reading,
+    reading: Reading<'_>,
     store: &Store,
     reply: &mut Reply<'_>,
 ) -> Result<(), Met> {

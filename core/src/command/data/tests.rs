@@ -6,8 +6,9 @@ mod ops;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 
-use crate::command::{Applying, Outcome, Reading, Scope, apply, encode, read, resolve};
+use crate::command::{Applying, Found, Outcome, Reading, Scope, apply, encode, read, resolve};
 use crate::ids::Keyspace;
 use crate::resp::{ArgsBuffer, Proto, Reply};
 use crate::store::{Store, Version};
@@ -23,12 +24,22 @@ struct Group {
     version: u64,
     /// The last op.
     op: Vec<u8>,
+    /// Keys that reads looked up.
+    found: Cell<Found>,
 }
 
 impl Group {
     fn new() -> Self {
         let store = Store::with_segments_of(7, 4);
-        Self { store, keyspace: Keyspace(0), log: 1000, wall: 1000, version: 0, op: Vec::new() }
+        Self {
+            store,
+            keyspace: Keyspace(0),
+            log: 1000,
+            wall: 1000,
+            version: 0,
+            op: Vec::new(),
+            found: Cell::default(),
+        }
     }
 
     /// Both clocks go on together.
@@ -46,9 +57,9 @@ impl Group {
         if matches!(spec.scope, Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_)) {
             self.op = b"before".to_vec();
             let encoded = encode(spec, self.keyspace, &args, WallTime(self.wall), &mut self.op);
-            if let Err(text) = encoded {
+            if let Err(refusal) = encoded {
                 assert_eq!(self.op, b"before", "a refused write leaves no bytes");
-                reply.error(text);
+                refusal.put(&mut reply);
             } else {
                 self.op.drain(..b"before".len());
                 self.version += 1;
@@ -58,7 +69,7 @@ impl Group {
             }
         } else {
             let (log, wall) = (WallTime(self.log), WallTime(self.wall));
-            let reading = Reading { log, wall, chance: 5 };
+            let reading = Reading { log, wall, chance: 5, found: &self.found };
             let outcome = read(spec, self.keyspace, &args, reading, &self.store, &mut reply);
             if outcome == Outcome::Overdue {
                 assert!(out.is_empty(), "an overdue read answers nothing");
@@ -116,6 +127,11 @@ fn set_and_get() {
          SETEX k 0 v -> -ERR invalid expire time in 'setex' command
          PSETEX k -1 v -> -ERR invalid expire time in 'psetex' command
          GETEX k EX 0 -> -ERR invalid expire time in 'getex' command
+         GETEX k EX 10 PX 10 -> -ERR syntax error
+         GETEX k EX 10 PERSIST -> -ERR syntax error
+         GETEX k PERSIST EX 10 -> -ERR syntax error
+         GETEX k EX 10 ex 20 -> $5 three
+         GETEX k PERSIST persist -> $5 three
          GET k -> $5 three
          SETNX k v -> :0
          SETNX fresh v -> :1
@@ -204,6 +220,8 @@ fn numbers() {
          INCRBYFLOAT f inf -> -ERR increment would produce NaN or Infinity
          SET f abc -> +OK
          INCRBYFLOAT f 1 -> -ERR value is not a valid float
+         INCRBYFLOAT large 9223372036854775807 -> $19 9223372036854775807
+         INCRBYFLOAT large -1 -> $19 9223372036854775806
          GET f -> $3 abc",
     );
 }
@@ -279,7 +297,8 @@ fn deadlines() {
          EXPIRE k 10 NX -> :1
          EXPIRE k 10 NX XX -> -ERR NX and XX, GT or LT options at the same time are not compatible
          EXPIRE k 10 GT LT -> -ERR GT and LT options at the same time are not compatible
-         EXPIRE k 10 nonsense -> -ERR Unsupported option
+         EXPIRE k 10 nonsense -> -ERR Unsupported option nonsense
+         EXPIREAT k 10 NX GT x -> -ERR Unsupported option x
          EXPIRE k x -> -ERR value is not an integer or out of range
          EXPIRE k 9223372036854775807 -> -ERR invalid expire time in 'expire' command
          PEXPIRE k 9223372036854775807 -> -ERR invalid expire time in 'pexpire' command
@@ -482,4 +501,28 @@ fn keys_and_values_are_any_bytes() {
     assert_eq!(group.run(&[b"SET", b"", b""]), "+OK");
     assert_eq!(group.run(&[b"GET", b""]), "$0");
     assert_eq!(group.run(&[b"EXISTS", b"", name]), ":2");
+}
+
+#[test]
+fn reads_count_the_keys_that_they_find_and_miss() {
+    let mut group = Group::new();
+    let table = [
+        ("SET a 1", 0, 0),
+        ("GET a", 1, 0),
+        ("GET b", 0, 1),
+        ("MGET a b a", 2, 1),
+        ("EXISTS a b", 1, 1),
+        ("TTL a", 1, 0),
+        ("STRLEN b", 0, 1),
+        ("GETRANGE b 0 1", 0, 1),
+        ("TYPE b", 0, 1),
+        ("DBSIZE", 0, 0),
+        ("RANDOMKEY", 0, 0),
+        ("KEYS *", 0, 0),
+    ];
+    for (line, hits, misses) in table {
+        group.found.set(Found::default());
+        group.line(line);
+        assert_eq!(group.found.get(), Found { hits, misses }, "{line}");
+    }
 }

@@ -1,5 +1,32 @@
 //! What Redis says when it refuses.
 
+use crate::resp::Reply;
+
+/// Why a command is refused: what Redis says, which may end in a word of the client's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    text: &'static str,
+    word: &'a [u8],
+}
+
+impl From<&'static str> for Refusal<'_> {
+    fn from(text: &'static str) -> Self {
+        Self { text, word: &[] }
+    }
+}
+
+impl<'a> Refusal<'a> {
+    /// An option that nobody knows.
+    pub(super) fn unsupported(option: &'a [u8]) -> Self {
+        Self { text: UNSUPPORTED_OPTION, word: option }
+    }
+
+    /// Answers with it.
+    pub fn put(&self, reply: &mut Reply<'_>) {
+        reply.error_bytes(&[self.text.as_bytes(), self.word]);
+    }
+}
+
 pub(super) const SYNTAX: &str = "ERR syntax error";
 pub(super) const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
 pub(super) const NOT_FLOAT: &str = "ERR value is not a valid float";
@@ -17,7 +44,7 @@ pub(super) const INVALID_CURSOR: &str = "ERR invalid cursor";
 pub(super) const NX_AND_OTHERS: &str =
     "ERR NX and XX, GT or LT options at the same time are not compatible";
 pub(super) const GT_AND_LT: &str = "ERR GT and LT options at the same time are not compatible";
-pub(super) const UNSUPPORTED_OPTION: &str = "ERR Unsupported option";
+pub(super) const UNSUPPORTED_OPTION: &str = "ERR Unsupported option ";
 pub(super) const NO_LFU: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.";
 
 /// What is said of a deadline that is none.

@@ -1,0 +1,244 @@
+//! Commands on the connection that speak of the whole node: each of its engines adds its part.
+
+use alloc::vec::Vec;
+
+use crate::command::connection::{self, Connection, Effect, Facts, KeyspaceFacts, put_list};
+use crate::command::{CommandId, Merge, Spec};
+use crate::engine::request::Asked;
+use crate::engine::turn::Turn;
+use crate::group::writes;
+use crate::ids::{ClientId, GroupId, KEYSPACES, Keyspace, LaneId};
+use crate::message::{self, Handback, Handoff, Message};
+use crate::resp::{Args, Proto, Reply};
+use crate::session::Client;
+use crate::time::{Instant, WallTime};
+
+/// Stands for an engine itself, where a group is asked otherwise: groups are numbered from 1.
+pub(super) const NO_GROUP: GroupId = GroupId(0);
+
+/// Commands held back by CLIENT PAUSE.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pause {
+    /// Until when.
+    pub(super) until: Instant,
+    /// Whether reads are held as well.
+    reads: bool,
+}
+
+impl Pause {
+    /// Whether a command has to wait. Those of CLIENT never do: one of them ends the pause.
+    pub(super) fn holds(self, spec: &Spec, now: Instant) -> bool {
+        now < self.until && (self.reads || writes(spec)) && !spec.name.starts_with("client")
+    }
+}
+
+impl Turn<'_> {
+    /// A command that the session answers by itself.
+    pub(super) fn on_connection(&mut self, asked: &Asked<'_>) {
+        let Asked { spec, args, ticket, proto, .. } = *asked;
+        let engine = &mut *self.engine;
+        let mut bytes = core::mem::take(&mut engine.scratch);
+        bytes.clear();
+        let state = engine.sessions.client(ticket.client).expect("it was just looked at");
+        let mut connection = state.connection.clone();
+        let effect = self.execute(spec, &args, &mut connection, proto, &mut bytes);
+        let merge = self.merge_of(spec, &effect);
+        if let Some(state) = self.engine.sessions.client_mut(ticket.client) {
+            state.connection = connection;
+        }
+        if let Some(merge) = merge {
+            let lanes = usize::from(self.engine.config.lanes);
+            self.engine.sessions.split(ticket, merge, proto, lanes, Vec::new());
+        }
+        self.carry_out(effect, Some(ticket.client), merge, proto, &mut bytes);
+        let out = &mut *self.out;
+        let sessions = &mut self.engine.sessions;
+        sessions.answer(ticket, &mut out.replies, &mut out.closes, |lane| {
+            lane.extend_from_slice(&bytes);
+        });
+        if merge.is_some() {
+            self.ask_other_lanes(asked, &mut bytes);
+        }
+        self.engine.scratch = bytes;
+    }
+
+    /// The part of this engine in a command that a client of another engine asks.
+    pub(super) fn on_part(
+        &mut self,
+        from: LaneId,
+        spec: &'static Spec,
+        part: &Handoff<'_>,
+        args: &Args<'_>,
+    ) {
+        let mut bytes = core::mem::take(&mut self.engine.scratch);
+        bytes.clear();
+        let mut nobody = Connection::new(0, self.engine.now);
+        let effect = self.execute(spec, args, &mut nobody, part.proto, &mut bytes);
+        let merge = self.merge_of(spec, &effect);
+        self.carry_out(effect, None, merge, part.proto, &mut bytes);
+        let handback = Handback { ticket: part.ticket, bytes: &bytes };
+        message::send(&mut self.out.handoffs, u32::from(from.0), &Message::Handback(handback));
+        self.engine.scratch = bytes;
+    }
+
+    fn execute(
+        &self,
+        spec: &'static Spec,
+        args: &Args<'_>,
+        connection: &mut Connection,
+        proto: Proto,
+        bytes: &mut Vec<u8>,
+    ) -> Effect {
+        let engine = &*self.engine;
+        let mut facts = engine.facts();
+        if matches!(spec.id, CommandId::Info | CommandId::MemoryStats) {
+            facts.keyspaces = self.count_keys();
+        }
+        connection::execute(
+            spec,
+            args,
+            connection,
+            &facts,
+            engine.now,
+            &mut Reply::new(bytes, proto),
+        )
+    }
+
+    /// How the answers of all engines become one, if the others have to be asked.
+    fn merge_of(&self, spec: &Spec, effect: &Effect) -> Option<Merge> {
+        if self.engine.config.lanes == 1 {
+            return None;
+        }
+        match effect {
+            Effect::None if spec.id == CommandId::Info => Some(Merge::Info),
+            Effect::None | Effect::Close | Effect::Shutdown { .. } => None,
+            Effect::List(_) => Some(Merge::Lines),
+            Effect::Kill(filter) if filter.by_address() => Some(Merge::Killed),
+            Effect::Kill(_) => Some(Merge::Sum),
+            Effect::Pause { .. }
+            | Effect::Unpause
+            | Effect::SetConfig(_)
+            | Effect::ResetCounters => Some(Merge::AllOk),
+        }
+    }
+
+    fn ask_other_lanes(&mut self, asked: &Asked<'_>, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        asked.args.put(bytes);
+        let Asked { ticket, proto, keyspace, .. } = *asked;
+        let own = self.engine.config.lane.0;
+        let others = (0..self.engine.config.lanes).filter(|&lane| lane != own);
+        for (part, lane) in (1..).zip(others) {
+            let ticket = message::Ticket { part, ..ticket };
+            let handoff = Handoff { group: NO_GROUP, ticket, proto, keyspace, args: bytes };
+            message::send(&mut self.out.handoffs, u32::from(lane), &Message::Handoff(handoff));
+        }
+    }
+
+    /// Does to this engine what a command asks for. `own` is the client that asks, if it is here.
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        own: Option<ClientId>,
+        merge: Option<Merge>,
+        proto: Proto,
+        bytes: &mut Vec<u8>,
+    ) {
+        let engine = &mut *self.engine;
+        let now = engine.now;
+        match effect {
+            Effect::None => {}
+            Effect::Pause { span, reads } => {
+                let until = now.mono.plus(span);
+                // A pause that is there already is made no shorter and no weaker.
+                let before = engine.pause.filter(|pause| now.mono < pause.until);
+                let until = before.map_or(until, |pause| pause.until.max(until));
+                let reads = reads || before.is_some_and(|pause| pause.reads);
+                engine.pause = Some(Pause { until, reads });
+            }
+            Effect::Unpause => engine.pause = None,
+            Effect::Close => {
+                if let Some(state) = own.and_then(|own| engine.sessions.client_mut(own)) {
+                    state.closing = true;
+                }
+            }
+            Effect::Shutdown { now } => self.out.shutdown = Some(now),
+            Effect::List(filter) => {
+                let mut all: Vec<&Connection> =
+                    engine.sessions.iter().map(|(_, client)| &client.connection).collect();
+                all.sort_by_key(|connection| connection.id);
+                put_list(&filter, all.into_iter(), now, &mut Reply::new(bytes, proto));
+            }
+            Effect::Kill(filter) => {
+                let matches = |client: &Client| filter.matches(&client.connection, now);
+                let found: Vec<ClientId> = engine
+                    .sessions
+                    .iter()
+                    .filter(|(_, client)| matches(client))
+                    .map(|(id, _)| id)
+                    .collect();
+                let mut reply = Reply::new(bytes, proto);
+                match merge {
+                    Some(_) => reply.count(found.len() as u64),
+                    None => filter.put(found.len(), &mut reply),
+                }
+                for client in found {
+                    if Some(client) == own {
+                        engine.sessions.client_mut(client).expect("it asked").closing = true;
+                    } else {
+                        self.out.closes.push(client);
+                    }
+                }
+            }
+            Effect::SetConfig(changes) => engine.settings.apply(&changes),
+            Effect::ResetCounters => {
+                engine.counts = <_>::default();
+                engine.calls.fill(0);
+            }
+        }
+    }
+
+    fn count_keys(&self) -> [KeyspaceFacts; KEYSPACES as usize] {
+        let mut facts = [KeyspaceFacts::default(); KEYSPACES as usize];
+        for group in self.engine.replicas() {
+            for (number, facts) in facts.iter_mut().enumerate() {
+                facts.keys += group.store.len(Keyspace(number as u8));
+                facts.expiring += group.store.len_expiring(Keyspace(number as u8));
+            }
+        }
+        facts
+    }
+}
+
+impl crate::engine::Engine {
+    /// What commands on the connection want to know.
+    fn facts(&self) -> Facts<'_> {
+        let server = &self.config.server;
+        let led = self.replicas().filter(|group| group.raft.leads()).count();
+        Facts {
+            run_id: &server.run_id,
+            port: server.port,
+            process: server.process,
+            system: &server.system,
+            uptime: self.now.mono.since(self.begun_at),
+            password: server.password.as_deref(),
+            clients: self.sessions.count() as u64,
+            most_clients: server.most_clients,
+            memory: self.replicas().map(|group| group.store.memory() as u64).sum(),
+            connections: self.connections,
+            commands: self.counts.commands,
+            calls: &self.calls,
+            hits: self.counts.hits,
+            misses: self.counts.misses,
+            expired: self.counts.expired,
+            nodes: self.pulse.peers().len() as u32 + 1,
+            groups: self.replicas().count() as u32,
+            groups_led: led as u32,
+            term: self.replicas().map(|group| group.raft.term().0).max().unwrap_or(0),
+            log_offset: self.replicas().map(|group| group.raft.commit().0).sum(),
+            log_bytes: self.wal.bytes(),
+            last_save: WallTime(self.now.wall.0),
+            ..Facts::new(self.config.node, &self.settings)
+        }
+    }
+}
