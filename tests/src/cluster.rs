@@ -72,6 +72,11 @@ impl Cluster {
         format!("redis://{}/", self.address(at))
     }
 
+    /// The system's number of a node's process.
+    pub fn process(&self, at: usize) -> u32 {
+        self.nodes[at].process.as_ref().expect("only a running node has a process").id()
+    }
+
     /// Ends a node's process at once, as `kill -9` does.
     pub fn kill(&mut self, at: usize) {
         let mut process = self.nodes[at].process.take().expect("only a running node is killed");
@@ -176,8 +181,11 @@ pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let profile = test.parent().and_then(Path::parent).expect("tests stand in PROFILE/deps");
+        let this = std::env::current_exe().expect("a program knows where it is");
+        let directory = this.parent().expect("a program stands in a directory");
+        // Tests stand in PROFILE/deps, programs in PROFILE.
+        let profile = directory.ancestors().find(|path| !path.ends_with("deps"));
+        let profile = profile.expect("a profile has a directory");
         let target =
             profile.parent().expect("a profile's directory stands in the target directory");
         let mut build = cargo();
@@ -193,7 +201,7 @@ pub fn binary() -> &'static Path {
 
 /// A port that nobody listens on, TCP or UDP. From below the range that the system hands out by itself,
 /// so that no outgoing connection takes it while its node is down.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Test processes that run side by side begin far apart.
     let first = std::process::id().wrapping_mul(97) % 10_000;

@@ -51,6 +51,8 @@ pub struct Engine {
     connections: u64,
     chance: Chance,
     counts: Counts,
+    /// Datagrams that the membership layer of this node has received.
+    datagrams: u64,
     /// Groups to finish at the end of the turn.
     touched: Vec<GroupId>,
     /// When groups want to be touched though nothing arrives; at most one moment each.

@@ -105,6 +105,7 @@ fn assemble(
         connections: 0,
         chance: Chance::new(seed, 1),
         counts: Counts::default(),
+        datagrams: 0,
         touched: Vec::new(),
         timers: BTreeSet::new(),
         now,
