@@ -67,7 +67,12 @@ impl Cluster {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].port))
     }
 
-    /// The same as an address for the `redis` crate.
+    /// Where other nodes reach it, TCP and UDP.
+    pub fn nodes_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].gossip_port))
+    }
+
+    /// Where clients reach it, as an address for the `redis` crate.
     pub fn url(&self, at: usize) -> String {
         format!("redis://{}/", self.address(at))
     }

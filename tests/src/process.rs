@@ -17,9 +17,19 @@ pub fn ticks(process: u32) -> u64 {
 
 /// Bytes of memory that a process holds.
 pub fn resident_bytes(process: u32) -> u64 {
+    status(process, "VmRSS:")
+}
+
+/// The most that it has ever held.
+pub fn peak_bytes(process: u32) -> u64 {
+    status(process, "VmHWM:")
+}
+
+/// A field of a process's status that is an amount of memory, in bytes.
+fn status(process: u32, field: &str) -> u64 {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.split_whitespace().next());
     kilobytes.and_then(|text| text.parse::<u64>().ok()).expect("a process has memory") << 10
 }
@@ -37,5 +47,6 @@ mod tests {
             sum = (0..100_000).fold(sum, |sum, next: u64| std::hint::black_box(sum ^ next));
         }
         assert!(resident_bytes(own) > 1 << 16, "{sum}");
+        assert!(peak_bytes(own) > 1 << 16, "{sum}");
     }
 }

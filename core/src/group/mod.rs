@@ -292,7 +292,9 @@ fn verify(bytes: &[u8]) -> Result<Stamp, Malformed> {
         entry::Kind::Config => drop(Config::take(&mut reader)?),
         entry::Kind::Batch => {
             while let Some(operation) = entry::take_operation(&mut reader)? {
-                if !operation.bytes.is_empty() {
+                // Only a forwarded one is ever refused after it has been numbered.
+                let refused = operation.forwarded.is_some() && operation.bytes.is_empty();
+                if !refused {
                     crate::command::touched(operation.bytes, &mut |_| ())?;
                 }
             }

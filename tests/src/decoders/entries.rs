@@ -38,7 +38,8 @@ pub fn entries(bytes: &[u8]) {
 }
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
-    let mut samples = vec![batch_of(&[])];
+    // No operation, and one that is empty though nobody forwarded it.
+    let mut samples = vec![batch_of(&[]), batch_of(&[b""])];
     samples.extend(ops_samples().iter().map(|op| batch_of(&[op])));
     let two = ops_samples();
     samples.push(batch_of(&[&two[0], &two[2]]));
