@@ -20,7 +20,7 @@ const GROUP: GroupId = GroupId(1);
 /// Where the stamp of an entry stands. The clocks of replicas are trusted, so it is always a good one.
 const STAMP: std::ops::Range<usize> = 1..9;
 /// Enough to be elected, to commit, and to apply.
-const TURNS: usize = 60;
+const TURNS: usize = 25;
 
 /// An entry, found on the disk with a checksum that fits.
 pub fn entries(bytes: &[u8]) {
@@ -50,6 +50,7 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         world.turn(None);
     }
     let view = world.engine.view(GROUP).expect("it holds the group");
+    assert!(view.applied >= Index(2), "time enough to be elected, to commit, and to apply");
     let written = (1..=view.last.0).filter_map(|index| view.entry(Index(index)));
     samples.extend(written.map(|(_, bytes)| bytes.to_vec()));
     samples
@@ -104,7 +105,7 @@ impl World {
     /// A turn after all that was asked of the disk is done.
     fn turn(&mut self, command: Option<&[u8]>) {
         let syncs: Vec<_> = self.out.disk.ops.iter().filter_map(sync_of).collect();
-        self.now.mono = self.now.mono.plus(Span::millis(50));
+        self.now.mono = self.now.mono.plus(Span::millis(100));
         self.out.clear();
         let mut turn = self.engine.turn(self.now, &mut self.out);
         for token in syncs {
