@@ -62,6 +62,7 @@ impl Gossip {
             out.clear();
             let mut turn = self.cluster.turn(clock.now(), &mut out);
             if let Some((length, from)) = received.take() {
+                self.engines.iter().for_each(|engine| engine.count_datagram());
                 turn.receive(from, &buffer[..length]);
             }
             if leaving {

@@ -67,7 +67,12 @@ impl Cluster {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].port))
     }
 
-    /// The same as an address for the `redis` crate.
+    /// Where other nodes reach it, TCP and UDP.
+    pub fn nodes_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].gossip_port))
+    }
+
+    /// Where clients reach it, as an address for the `redis` crate.
     pub fn url(&self, at: usize) -> String {
         format!("redis://{}/", self.address(at))
     }
@@ -81,6 +86,11 @@ impl Cluster {
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let number = kilobytes.and_then(|number| number.parse::<u64>().ok());
         number.expect("the system tells it in kilobytes") << 10
+    }
+
+    /// The system's number of a node's process.
+    pub fn process(&self, at: usize) -> u32 {
+        self.nodes[at].process.as_ref().expect("only a running node has a process").id()
     }
 
     /// Ends a node's process at once, as `kill -9` does.
@@ -187,8 +197,11 @@ pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let profile = test.parent().and_then(Path::parent).expect("tests stand in PROFILE/deps");
+        let this = std::env::current_exe().expect("a program knows where it is");
+        let directory = this.parent().expect("a program stands in a directory");
+        // Tests stand in PROFILE/deps, programs in PROFILE.
+        let profile = directory.ancestors().find(|path| !path.ends_with("deps"));
+        let profile = profile.expect("a profile has a directory");
         let target =
             profile.parent().expect("a profile's directory stands in the target directory");
         let mut build = cargo();
@@ -204,7 +217,7 @@ pub fn binary() -> &'static Path {
 
 /// A port that nobody listens on, TCP or UDP. From below the range that the system hands out by itself,
 /// so that no outgoing connection takes it while its node is down.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Test processes that run side by side begin far apart.
     let first = std::process::id().wrapping_mul(97) % 10_000;

@@ -2,6 +2,9 @@
 //! Each decoder is a function of bytes, so that a fuzzer and a seeded test can drive the same code, and
 //! each has samples of what it is meant for, to begin from.
 
+mod entries;
+mod texts;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -22,11 +25,14 @@ use driftless_core::{
     Outputs, Recovery, Span, Term, WallTime,
 };
 
+pub use entries::entries;
+pub use texts::{answers, greeting, settings, stories};
+
 /// A decoder: its name, what it does with any bytes, and samples of good ones.
 pub type Decoder = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
 
 /// All of them.
-pub const DECODERS: [Decoder; 8] = [
+pub const DECODERS: [Decoder; 14] = [
     ("resp", resp, resp_samples),
     ("arguments", arguments, arguments_samples),
     ("frames", frames, frames_samples),
@@ -35,6 +41,12 @@ pub const DECODERS: [Decoder; 8] = [
     ("wal", wal, wal_samples),
     ("image", image, image_samples),
     ("ops", ops, ops_samples),
+    ("snapshot", snapshot, snapshot_samples),
+    ("entries", entries, entries::samples),
+    ("answers", answers, texts::answers_samples),
+    ("greeting", greeting, texts::greeting_samples),
+    ("settings", settings, texts::settings_samples),
+    ("stories", stories, texts::stories_samples),
 ];
 
 const WALL: WallTime = WallTime(1_800_000_000_000);
@@ -241,10 +253,26 @@ fn member(node: u32) -> (Cluster, ClusterOutputs, Now) {
 
 /// A log segment, and a state image that it names if it still does.
 pub fn wal(bytes: &[u8]) {
-    let sample = wal_files();
-    let mut files: BTreeMap<FileId, Vec<u8>> = sample;
-    let first =
-        *files.keys().find(|file| matches!(file, FileId::Segment(_))).expect("a log has a segment");
+    recover_with(is_segment, bytes);
+}
+
+/// A file with a state image that the log names.
+pub fn snapshot(bytes: &[u8]) {
+    recover_with(is_snapshot, bytes);
+}
+
+fn is_segment(file: &FileId) -> bool {
+    matches!(file, FileId::Segment(_))
+}
+
+fn is_snapshot(file: &FileId) -> bool {
+    matches!(file, FileId::Snapshot { .. })
+}
+
+/// Recovers from good files, of which the first of a kind has these bytes instead.
+fn recover_with(kind: fn(&FileId) -> bool, bytes: &[u8]) {
+    let mut files = wal_files();
+    let first = *files.keys().find(|file| kind(file)).expect("a log has such a file");
     files.insert(first, bytes.to_vec());
     let listing: Vec<(FileId, u64)> =
         files.iter().map(|(&file, content)| (file, content.len() as u64)).collect();
@@ -265,8 +293,11 @@ pub fn wal(bytes: &[u8]) {
 }
 
 fn wal_samples() -> Vec<Vec<u8>> {
-    let is_segment = |file: &FileId| matches!(file, FileId::Segment(_));
     wal_files().into_iter().filter(|(file, _)| is_segment(file)).map(|(_, bytes)| bytes).collect()
+}
+
+fn snapshot_samples() -> Vec<Vec<u8>> {
+    wal_files().into_iter().filter(|(file, _)| is_snapshot(file)).map(|(_, bytes)| bytes).collect()
 }
 
 fn identity() -> Identity {
@@ -288,17 +319,22 @@ fn wal_files() -> BTreeMap<FileId, Vec<u8>> {
             wal.image_chunk(group, b"an image", &mut disk);
             wal.end_image(group, false, &mut disk);
         }
-        wal.flush(&mut disk);
-        while !disk.ops.is_empty() {
-            write_files(&mut files, &disk);
-            let syncs: Vec<_> = disk.ops.iter().filter_map(sync_of).collect();
-            disk.clear();
-            for token in syncs {
-                wal.synced(token, &mut disk, &mut |_| ());
-            }
-        }
+        flush(&mut wal, &mut disk, &mut files);
     }
     files
+}
+
+/// Has the log write what it holds, and all that follows from that.
+fn flush(wal: &mut Wal, disk: &mut DiskBatch, files: &mut BTreeMap<FileId, Vec<u8>>) {
+    wal.flush(disk);
+    while !disk.ops.is_empty() {
+        write_files(files, disk);
+        let syncs: Vec<_> = disk.ops.iter().filter_map(sync_of).collect();
+        disk.clear();
+        for token in syncs {
+            wal.synced(token, disk, &mut |_| ());
+        }
+    }
 }
 
 fn write_files(files: &mut BTreeMap<FileId, Vec<u8>>, disk: &DiskBatch) {

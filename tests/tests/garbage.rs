@@ -57,8 +57,13 @@ fn overwrite(bytes: &mut [u8], at: usize, with: &[u8]) {
 }
 
 #[test]
-fn every_decoder_has_a_fuzz_target() {
+fn every_decoder_has_a_fuzz_target_and_a_seeded_test() {
+    let tests = include_str!("garbage.rs");
+    let targets = root().join("fuzz/Cargo.toml");
+    let targets = std::fs::read_to_string(targets).expect("the targets are listed");
     for (name, _, _) in DECODERS {
+        assert!(tests.contains(&format!("check(\"{name}\")")), "{name} has no test here");
+        assert!(targets.contains(&format!("name = \"{name}\"")), "{name} is no target");
         let target = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
         let text = std::fs::read_to_string(&target).expect("the target exists");
         assert!(text.contains(&format!("decoders::{name}(bytes)")), "{name}");
@@ -103,4 +108,34 @@ fn chunks_of_state_images() {
 #[test]
 fn writes_out_of_entries() {
     check("ops");
+}
+
+#[test]
+fn files_of_state_images() {
+    check("snapshot");
+}
+
+#[test]
+fn entries_of_a_log() {
+    check("entries");
+}
+
+#[test]
+fn answers_of_nodes() {
+    check("answers");
+}
+
+#[test]
+fn greetings_of_other_nodes() {
+    check("greeting");
+}
+
+#[test]
+fn files_of_settings() {
+    check("settings");
+}
+
+#[test]
+fn stories_of_the_simulator() {
+    check("stories");
 }

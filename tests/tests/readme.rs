@@ -28,7 +28,9 @@ fn commands() -> BTreeSet<String> {
 fn check_help(mut program: Command, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     // The words before the first flag name a subcommand, as far as the help knows them.
-    let names = words.iter().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+    let names = words.iter().take_while(|word| {
+        !word.starts_with('-') && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    });
     let subcommand: Vec<&str> =
         names.copied().take(if words.first() == Some(&"cluster") { 2 } else { 1 }).collect();
     let output = program.args(&subcommand).arg("--help").output().expect("the program starts");
@@ -63,6 +65,17 @@ fn commands_of_the_simulator_exist() {
         let mut program = cargo();
         program.args(["run", "--quiet", "-p", "driftless-sim", "--"]);
         check_help(program, &line);
+    }
+}
+
+#[test]
+fn commands_that_measure_exist() {
+    let prefix = "cargo run --release -p driftless-tests -- ";
+    let lines: Vec<String> =
+        commands().iter().filter_map(|line| line.strip_prefix(prefix)).map(str::to_owned).collect();
+    assert!(lines.len() >= 3, "the README shows what measures");
+    for line in lines {
+        check_help(Command::new(env!("CARGO_BIN_EXE_measure")), &line);
     }
 }
 

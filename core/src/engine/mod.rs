@@ -61,6 +61,8 @@ pub struct Engine {
     calls: Vec<u64>,
     /// What CLIENT PAUSE holds back.
     pause: Option<whole::Pause>,
+    /// Datagrams that the membership layer of this node has received.
+    datagrams: u64,
     /// Groups to finish at the end of the turn.
     touched: Vec<GroupId>,
     /// When groups want to be touched though nothing arrives; at most one moment each.

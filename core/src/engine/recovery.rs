@@ -132,6 +132,7 @@ fn assemble(
         counts: Counts::default(),
         calls: alloc::vec![0; CommandId::COUNT],
         pause: None,
+        datagrams: 0,
         touched: Vec::new(),
         timers: BTreeSet::new(),
         now,

@@ -104,6 +104,11 @@ impl<'t> Turn<'t> {
         }
     }
 
+    /// How many datagrams the membership layer has received since the process began. For INFO only.
+    pub fn datagrams(&mut self, received: u64) {
+        self.engine.datagrams = received;
+    }
+
     /// A connection to a node was made or lost; what was in flight on it is gone.
     pub fn peer_reset(&mut self, node: NodeId) {
         self.hasten(node);
@@ -133,6 +138,7 @@ impl<'t> Turn<'t> {
                 return used;
             };
             used += length;
+            self.engine.counts.messages += 1;
             if self.engine.pulse.peer(from).is_none() {
                 continue;
             }

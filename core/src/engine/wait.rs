@@ -56,7 +56,7 @@ impl Turn<'_> {
             (_, Some(timeout)) if timeout < 0 => {
                 return self.refuse_wait(asked, "ERR timeout is negative");
             }
-            (Some(counts), Some(timeout)) => (counts[first - 1], timeout as u64),
+            (Some(counts), Some(timeout)) => (counts[first - 1], timeout.cast_unsigned()),
         };
         let state = self.engine.sessions.client(ticket.client).expect("it has just asked");
         let groups: Vec<GroupId> = state.written().collect();

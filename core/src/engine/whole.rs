@@ -235,6 +235,8 @@ impl crate::engine::Engine {
             groups: self.replicas().count() as u32,
             groups_led: led as u32,
             term: self.replicas().map(|group| group.raft.term().0).max().unwrap_or(0),
+            messages: self.counts.messages,
+            datagrams: self.datagrams,
             log_offset: self.replicas().map(|group| group.raft.commit().0).sum(),
             log_bytes: self.wal.bytes(),
             last_save: WallTime(self.now.wall.0),

@@ -122,11 +122,11 @@ impl Group {
                 damaged |= *at > log.last();
                 continue;
             }
-            let Ok(entry) = entry::decode(bytes) else {
+            let Ok(entry_stamp) = verify(bytes) else {
                 damaged = true;
                 break;
             };
-            stamp = stamp.max(entry.stamp);
+            stamp = stamp.max(entry_stamp);
             log.append(*term, 0, bytes);
             if let Some(config) = entry::config_of(bytes) {
                 configs.append(*at, config);
@@ -316,7 +316,9 @@ fn verify(bytes: &[u8]) -> Result<Stamp, Malformed> {
         entry::Kind::Config => drop(Config::take(&mut reader)?),
         entry::Kind::Batch => {
             while let Some(operation) = entry::take_operation(&mut reader)? {
-                if !operation.bytes.is_empty() {
+                // Only a forwarded one is ever refused after it has been numbered.
+                let refused = operation.forwarded.is_some() && operation.bytes.is_empty();
+                if !refused {
                     crate::command::touched(operation.bytes, &mut |_| ())?;
                 }
             }

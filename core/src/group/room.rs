@@ -46,6 +46,8 @@ pub struct Counts {
     pub forwarded: u64,
     /// Replicas found to differ.
     pub diverged: u64,
+    /// Messages from the same lane of other nodes.
+    pub messages: u64,
 }
 
 /// Whom an answer goes to.

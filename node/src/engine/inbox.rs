@@ -1,6 +1,7 @@
 //! Notes from other threads to an engine.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use driftless_core::{LaneId, Liveness, NodeId, SyncToken};
@@ -45,6 +46,8 @@ pub struct Inbox {
     notes: Mutex<Vec<Note>>,
     bell: Arc<Bell>,
     doorbell: Arc<Doorbell>,
+    /// Datagrams of gossip so far; not worth a ring.
+    datagrams: AtomicU64,
 }
 
 impl Inbox {
@@ -52,7 +55,7 @@ impl Inbox {
     pub fn new() -> Arc<Self> {
         let doorbell = Arc::new(Doorbell::default());
         let bell = doorbell.bell(Token::Inbox);
-        Arc::new(Self { notes: Mutex::default(), bell, doorbell })
+        Arc::new(Self { notes: Mutex::default(), bell, doorbell, datagrams: AtomicU64::new(0) })
     }
 
     /// Leaves a note.
@@ -65,6 +68,16 @@ impl Inbox {
     pub fn take(&self, notes: &mut Vec<Note>) {
         self.bell.heard();
         notes.append(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Counts a datagram of gossip.
+    pub fn count_datagram(&self) {
+        self.datagrams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many datagrams of gossip have come so far.
+    pub(super) fn datagrams(&self) -> u64 {
+        self.datagrams.load(Ordering::Relaxed)
     }
 
     /// What rings when there are notes; sockets ring it too.

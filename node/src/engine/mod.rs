@@ -292,6 +292,7 @@ impl Driver {
         self.soon = false;
         self.out.clear();
         let mut turn = self.engine.turn(now, &mut self.out);
+        turn.datagrams(self.inbox.datagrams());
         for token in self.news.synced.drain(..) {
             turn.disk_synced(token);
         }

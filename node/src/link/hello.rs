@@ -83,7 +83,8 @@ impl Hello {
         Self::take(&bytes)
     }
 
-    fn put(&self, buffer: &mut Vec<u8>) {
+    /// Writes it to the end of `buffer`.
+    pub fn put(&self, buffer: &mut Vec<u8>) {
         buffer.extend_from_slice(MAGIC);
         put_u16(buffer, VERSION);
         put_u16(buffer, 0);
@@ -113,7 +114,11 @@ impl Hello {
         patch_u32(buffer, at, sum);
     }
 
-    fn take(bytes: &[u8]) -> Result<Self, HelloError> {
+    /// Reads one of which all bytes are there, and no others.
+    pub fn take(bytes: &[u8]) -> Result<Self, HelloError> {
+        if bytes.len() != HEAD_BYTES + body_length(bytes)? + 4 {
+            return Err(HelloError::Foreign);
+        }
         let (said, sum) = bytes.split_last_chunk::<4>().ok_or(HelloError::Foreign)?;
         if checksum(0, said) != u32::from_le_bytes(*sum) {
             return Err(HelloError::Foreign);

@@ -134,7 +134,8 @@ impl Flags {
         Ok(self.over(file))
     }
 
-    fn from_toml(path: &Path, text: &str) -> Result<Self, NodeError> {
+    /// The settings of a file at `path` with this text.
+    pub fn from_toml(path: &Path, text: &str) -> Result<Self, NodeError> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             let problem = format!("line {line}: {}", error.message().replace('\n', " "));

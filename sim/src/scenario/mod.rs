@@ -38,6 +38,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Whether a story can be read; plays nothing.
+pub fn check(text: &str) -> Result<(), Error> {
+    parse::parse(text).map(drop)
+}
+
 /// Plays a story.
 pub fn replay(text: &str) -> Result<Report, Error> {
     let story = parse::parse(text)?;

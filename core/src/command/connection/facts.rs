@@ -74,6 +74,10 @@ pub struct Facts<'a> {
     pub term: u64,
     /// Entries appended and not yet committed, over all groups that this node leads.
     pub commit_lag: u64,
+    /// Messages from other nodes, by connection.
+    pub messages: u64,
+    /// Messages from other nodes, by datagram.
+    pub datagrams: u64,
     /// Bytes ever written to the log: what Redis calls the replication offset.
     pub log_offset: u64,
     /// Bytes of log on the disk.
@@ -130,6 +134,8 @@ impl<'a> Facts<'a> {
             groups_led: 0,
             term: 0,
             commit_lag: 0,
+            messages: 0,
+            datagrams: 0,
             log_offset: 0,
             log_bytes: 0,
             last_save: WallTime(0),

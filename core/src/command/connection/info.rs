@@ -201,6 +201,8 @@ fn replication(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "driftless_groups_led": facts.groups_led,
         "driftless_term": facts.term,
         "driftless_commit_lag": facts.commit_lag,
+        "driftless_messages_received": facts.messages,
+        "driftless_datagrams_received": facts.datagrams,
     )
 }
 
