@@ -24,6 +24,7 @@ const SUMMED: &[&str] = &[
     "driftless_groups",
     "driftless_groups_led",
     "driftless_commit_lag",
+    "driftless_messages_received",
 ];
 
 /// Texts for people that follow the figure they show.
