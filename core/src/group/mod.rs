@@ -241,7 +241,7 @@ impl Group {
         let Room { now, config, .. } = *room;
         let mut at = self.raft.deadline(now.mono, config, room.pulse);
         let mut sooner = |other: Instant| at = Some(at.map_or(other, |at| at.min(other)));
-        if self.raft.leads() {
+        if self.accepts() {
             if let Some(deadline) =
                 self.store.next_deadline().filter(|_| self.expiry <= self.applied)
             {

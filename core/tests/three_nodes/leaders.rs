@@ -96,7 +96,7 @@ fn a_node_that_comes_and_goes_is_handed_less_and_less() {
     // Two others lead it by turns, and each of them waits twice as long from time to time.
     let [early, late] = returns;
     assert!(
-        early > 2 * late && late <= 3,
+        early >= 2 * late && late <= 3,
         "it was handed the group {early} times, then {late} times"
     );
     three.run(600 * SECOND);
