@@ -11,6 +11,8 @@ use crate::pool::Pool;
 const SECTOR: usize = 512;
 /// Removed files that a power cut may bring back, because the directory was not synced.
 const REMEMBERED: usize = 3;
+/// How many of the newest writes to a file may be found in each other's places.
+const PLACED: usize = 32;
 
 /// The files of one engine.
 #[derive(Debug, Default)]
@@ -29,6 +31,8 @@ struct File {
     pending: VecDeque<Pending>,
     /// How many writes there ever were.
     writes: u64,
+    /// Where the newest durable writes lie: offset and length.
+    placed: VecDeque<(usize, usize)>,
     /// Durable length as of the last sync, and as of the one before. Damage below the latter can be told
     /// from a torn tail, because a later synced record says that all of it had been synced.
     synced: usize,
@@ -105,6 +109,10 @@ impl Disk {
         while file.pending.front().is_some_and(|write| write.number <= covered) {
             let write = file.pending.pop_front().expect("it was just seen");
             put(&mut file.durable, write.offset as usize, &write.bytes);
+            if file.placed.len() == PLACED {
+                file.placed.pop_front();
+            }
+            file.placed.push_back((write.offset as usize, write.bytes.len()));
             pool.give(write.bytes);
         }
         file.settled = file.synced;
@@ -260,6 +268,7 @@ impl File {
             named: false,
             pending: VecDeque::new(),
             writes: 0,
+            placed: VecDeque::new(),
             synced: 0,
             settled: 0,
             unreadable: false,
@@ -276,6 +285,12 @@ impl File {
 
     fn damage(&mut self, how: Damage, chance: &mut Chance) -> usize {
         let reach = self.reach();
+        if how == Damage::Misdirected
+            && chance.chance(1, 2)
+            && let Some(at) = self.misplace(reach, chance)
+        {
+            return at;
+        }
         let at = chance.up_to(reach as u64 - 1) as usize;
         let sector = at - at % SECTOR;
         let end = (sector + SECTOR).min(reach);
@@ -295,6 +310,21 @@ impl File {
             Damage::OldCopy => self.durable.truncate(at),
         }
         at
+    }
+
+    /// A whole write is found in the place of a later one of the same length, where all fits.
+    fn misplace(&mut self, reach: usize, chance: &mut Chance) -> Option<usize> {
+        let mut twins = Vec::new();
+        for (place, &(to, length)) in self.placed.iter().enumerate() {
+            let earlier = self.placed.iter().take(place);
+            let same = earlier.filter(|&&(from, other)| from < to && other == length);
+            twins
+                .extend(same.filter(|_| to + length <= reach).map(|&(from, _)| (from, to, length)));
+        }
+        let last = (twins.len() as u64).checked_sub(1)?;
+        let (from, to, length) = twins[chance.up_to(last) as usize];
+        self.durable.copy_within(from..from + length, to);
+        Some(to)
     }
 }
 

@@ -48,6 +48,10 @@ faults! {
     SlowLink = "slow-link",
     /// A connection breaks, with what was on it.
     Reset = "reset",
+    /// Datagrams between two nodes are lost in one direction; connections carry theirs.
+    Mute = "mute",
+    /// A node hears datagrams of another cluster.
+    Stranger = "stranger",
     /// Messages of one kind are lost.
     DropClass = "drop-class",
     /// Syncs do not return for a while.

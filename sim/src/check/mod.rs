@@ -18,11 +18,13 @@ pub mod election_safety;
 pub mod exactly_once;
 #[cfg(test)]
 mod fake;
+pub mod false_suspicion;
 pub mod hash;
 pub mod leader_completeness;
 pub mod life_grows;
 pub mod linearizable;
 pub mod log_matching;
+pub mod members_converged;
 pub mod membership_lattice;
 pub mod model;
 pub mod promise_is_durable;
@@ -46,6 +48,7 @@ use driftless_core::{
 use at_end::Heal;
 use election_safety::ElectionSafety;
 use exactly_once::ExactlyOnce;
+use false_suspicion::FalseSuspicion;
 use ledger::{Found, Ledger};
 use life_grows::LifeGrows;
 use linearizable::Linearizable;
@@ -117,6 +120,7 @@ pub struct Checkers {
     exactly_once: ExactlyOnce,
     ttl_bounds: TtlBounds,
     membership: MembershipLattice,
+    false_suspicion: FalseSuspicion,
     lives: LifeGrows,
 }
 
@@ -139,6 +143,7 @@ impl Checkers {
             exactly_once: ExactlyOnce::default(),
             ttl_bounds: TtlBounds::new(setup.ttl_bound_ms),
             membership: MembershipLattice::default(),
+            false_suspicion: FalseSuspicion::default(),
             lives: LifeGrows::default(),
             setup,
         }
@@ -240,6 +245,7 @@ impl Checkers {
             if let Event::Member { node: subject, liveness, incarnation } = *event {
                 let belief = (incarnation, liveness);
                 self.membership.believes(node, subject, belief, self.setup.nodes, &mut self.found);
+                self.false_suspicion.believes(node, subject, liveness, &mut self.found);
             }
         }
     }
@@ -295,6 +301,17 @@ impl Checkers {
         self.heal = Some(Heal::new(at, core, &self.ledger));
     }
 
+    /// All nodes run, and datagrams reach all of them, if some of them only through others.
+    pub fn all_is_well(&mut self) {
+        self.false_suspicion.all_is_well();
+    }
+
+    /// Which node of the core is mistaken about which other one, if any is. By the end of a run none may be.
+    pub fn members_apart(&self) -> Option<String> {
+        let core = self.heal.as_ref()?.core.as_slice();
+        members_converged::mistake(&self.membership, core, self.setup.nodes)
+    }
+
     /// The run is over. Clients of nodes outside the core should be [`Checkers::gone`], and all clients
     /// should have sent nothing for a while. Checks what can only be said at the end: liveness and
     /// convergence if [`Checkers::healed`] was called, and the search for a linearization.
@@ -307,7 +324,9 @@ impl Checkers {
             let patience = self.setup.patience;
             at_end::answered(&self.history, &self.ledger, heal, patience, &mut self.found);
         }
-        self.membership.at_end(&mut self.found);
+        if let Some(what) = self.members_apart() {
+            self.found.report(members_converged::NAME, || what);
+        }
         self.search();
     }
 

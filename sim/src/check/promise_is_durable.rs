@@ -8,7 +8,8 @@
 //!   its term, or a newer term.
 //! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
 //!   replicas say is durable, and the term of those that lead.
-//! * A restart: what was durable is there again; and a disk that no fault has harmed is not called damaged.
+//! * A restart: what was durable is there again, or the replica says that it has lost something; and a disk
+//!   that no fault has harmed is not called damaged.
 //!
 //! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
 //! `SnapshotBeforeDurable`, `ChecksumNotChained`, `DamageIsTorn`.
@@ -146,7 +147,7 @@ impl PromiseIsDurable {
 
 /// A replica comes back from its disk.
 pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
-    if replica.harmed {
+    if replica.harmed && recovered.state.damaged {
         return;
     }
     if recovered.state.damaged && !replica.state.damaged {
@@ -299,6 +300,18 @@ mod tests {
         stage.replica(1).state.damaged = true;
         stage.recover(1);
         stage.clean();
+    }
+
+    #[test]
+    fn damage_that_is_not_noticed_is_found() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
+        stage.crash(1);
+        stage.harm(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.violates(NAME);
     }
 
     #[test]

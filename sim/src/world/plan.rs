@@ -54,6 +54,8 @@ impl World {
             | Fault::Swizzle
             | Fault::SlowLink
             | Fault::Reset
+            | Fault::Mute
+            | Fault::Stranger
             | Fault::DropClass => self.strike_links(fault, node, span),
             Fault::DiskStall
             | Fault::DiskSlow
@@ -145,6 +147,8 @@ impl World {
             Fault::Swizzle => self.swizzle(span),
             Fault::SlowLink => self.begin(Effect::Slow(Links::of(node, nodes)), span),
             Fault::Reset => self.reset(node, other),
+            Fault::Mute => self.begin(Effect::Mute(Links::one(node, other)), span),
+            Fault::Stranger => self.stranger_knocks(node),
             _ => {
                 let after = self.chances.plan.up_to(20) as u32;
                 self.drop_class = DropClass::Choose(after);
