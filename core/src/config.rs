@@ -219,7 +219,7 @@ pub enum Bug {
     WaiterByIndex,
     /// A forwarded write that is sent again is applied again.
     RetryNotDeduplicated,
-    /// Installing a snapshot drops newer entries that are committed.
+    /// Installing a snapshot drops newer entries, though the log holds the snapshot's last one.
     SnapshotDropsNewer,
     /// A snapshot is sent with the wrong last term.
     SnapshotWrongTerm,
@@ -253,6 +253,8 @@ pub enum Bug {
     SuspicionForever,
     /// A rumour that a dead member lives, of the same incarnation, is believed.
     DeadRevivedByRumour,
+    /// A snapshot that entries have overtaken while it came voids them in the log on disk.
+    ImageVoidsNewer,
 }
 
 impl Bug {

@@ -33,9 +33,11 @@ struct File {
     writes: u64,
     /// Where the newest durable writes lie: offset and length.
     placed: VecDeque<(usize, usize)>,
-    /// Durable length as of the last sync, and as of the one before. Damage below the latter can be told
-    /// from a torn tail, because a later synced record says that all of it had been synced.
+    /// Durable length as of the last sync.
     synced: usize,
+    /// The same as of the last write. Whoever makes the next one knows of it.
+    known: usize,
+    /// Damage below can be told from a torn tail: a durable write was made by who knew that it was synced.
     settled: usize,
     /// A latent read error: recovery cannot read it.
     unreadable: bool,
@@ -46,6 +48,8 @@ struct Pending {
     number: u64,
     offset: u64,
     bytes: Vec<u8>,
+    /// Up to where its maker knew the file to be synced.
+    vouches: usize,
 }
 
 /// How a disk damages what it had acknowledged.
@@ -94,8 +98,9 @@ impl Disk {
     pub fn write(&mut self, pool: &mut Pool, id: FileId, offset: u64, bytes: &[u8]) {
         let file = self.file_or_new(id);
         file.writes += 1;
-        let number = file.writes;
-        file.pending.push_back(Pending { number, offset, bytes: pool.copy(bytes) });
+        let (number, vouches) = (file.writes, file.known);
+        file.known = file.synced;
+        file.pending.push_back(Pending { number, offset, bytes: pool.copy(bytes), vouches });
     }
 
     /// Begins a sync: how many writes of the file it covers.
@@ -113,9 +118,9 @@ impl Disk {
                 file.placed.pop_front();
             }
             file.placed.push_back((write.offset as usize, write.bytes.len()));
+            file.settled = file.settled.max(write.vouches);
             pool.give(write.bytes);
         }
-        file.settled = file.synced;
         file.synced = file.durable.len();
         if !file.named {
             // The directory is synced with the first sync of a file: removals of before hold from now on.
@@ -270,6 +275,7 @@ impl File {
             writes: 0,
             placed: VecDeque::new(),
             synced: 0,
+            known: 0,
             settled: 0,
             unreadable: false,
         }

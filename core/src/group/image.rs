@@ -359,7 +359,9 @@ impl Group {
             room.wal.image_chunk(self.id, chunk.bytes, &mut room.out.disk);
             if chunk.done {
                 // Entries may have come in the meantime that make it superfluous: they must not be voided.
-                if !force && !self.raft.image_is_news(chunk.index, chunk.index_term) {
+                let news = self.raft.image_is_news(chunk.index, chunk.index_term, room.config.bug);
+                let voids = Bug::ImageVoidsNewer.active(room.config.bug);
+                if !force && !news && !voids {
                     self.image.taking = None;
                     room.wal.abort_image(self.id, &mut room.out.disk);
                     return Ok(());
@@ -392,9 +394,7 @@ impl Group {
         let news = if chunk.force {
             held
         } else {
-            self.raft.image_is_news(chunk.index, chunk.index_term)
-                || (Bug::SnapshotDropsNewer.active(room.config.bug)
-                    && chunk.index >= self.raft.log.before())
+            self.raft.image_is_news(chunk.index, chunk.index_term, room.config.bug)
         };
         if busy || !news {
             return;
@@ -436,8 +436,7 @@ impl Group {
             }
             self.lose_waiters(index, room);
         } else {
-            let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
-            if !self.raft.image_is_news(index, term) && !drops {
+            if !self.raft.image_is_news(index, term, room.config.bug) {
                 return;
             }
             self.lose_waiters(index, room);

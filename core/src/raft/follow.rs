@@ -206,14 +206,14 @@ impl Raft {
 
     /// An image from this term's leader is of use only beyond what is committed here, and only if the
     /// log does not hold its last entry already: then it need not replace anything.
-    pub(crate) fn image_is_news(&mut self, index: Index, term: Term) -> bool {
+    pub(crate) fn image_is_news(&mut self, index: Index, term: Term, bug: Bug) -> bool {
         if index <= self.commit {
             // What is committed on both sides is the same.
             self.following.agreed = self.following.agreed.max(index);
             self.following.reply_due = true;
             return false;
         }
-        if self.log.term(index) == Some(term) {
+        if self.log.term(index) == Some(term) && !Bug::SnapshotDropsNewer.active(bug) {
             self.commit = index;
             self.following.agreed = self.following.agreed.max(index);
             self.following.reply_due = true;

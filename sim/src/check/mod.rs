@@ -389,7 +389,7 @@ impl Checkers {
         for recovered in seen.unwrap_or_default() {
             let Some(group) = self.ledger.group_mut(recovered.state.group) else { continue };
             if let Some(place) = group.place(node) {
-                self.promises.image(&group.replicas[place], recovered, &mut self.found);
+                self.promises.image(group, place, recovered, &mut self.found);
             }
         }
         let Some(group) = electing.and_then(|id| self.ledger.group_mut(id)) else { return };

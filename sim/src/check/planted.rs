@@ -72,7 +72,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 37] = [
+pub const ALL: [Bug; 38] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -110,6 +110,7 @@ pub const ALL: [Bug; 37] = [
     Bug::NoIndirectProbe,
     Bug::SuspicionForever,
     Bug::DeadRevivedByRumour,
+    Bug::ImageVoidsNewer,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -144,6 +145,7 @@ pub fn expected(bug: Bug) -> Planted {
         Bug::SnapshotDropsNewer
         | Bug::SnapshotWrongTerm
         | Bug::SnapshotBeforeDurable
+        | Bug::ImageVoidsNewer
         | Bug::DamageIsTorn
         | Bug::ChecksumNotChained => files(bug),
         Bug::ExpireByOwnClock
@@ -287,6 +289,10 @@ fn files(bug: Bug) -> Option<Row> {
             &[IMMUTABLE, APPLIED, QUORUM],
             "tiny logs in memory so that images are sent often; an image held on a link while appends \
              get through",
+        ),
+        Bug::ImageVoidsNewer => (
+            &[PROMISE],
+            "small chunks, so that entries overtake an image on its way, and a restart afterwards",
         ),
         Bug::SnapshotWrongTerm => (
             &[LIVENESS, CONVERGED, COMPLETE, MATCHING],

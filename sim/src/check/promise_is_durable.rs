@@ -12,7 +12,7 @@
 //!   that no fault has harmed is not called damaged.
 //!
 //! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
-//! `SnapshotBeforeDurable`, `ChecksumNotChained`, `DamageIsTorn`.
+//! `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
 
 use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
 use std::collections::VecDeque;
@@ -101,9 +101,10 @@ impl PromiseIsDurable {
     }
 
     /// One replica on the disk that was asked for. An election looks at its own group only.
-    pub fn image(&self, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    pub fn image(&self, group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
+        let replica = &group.replicas[at];
         if self.current == Some(Why::Sample) && !replica.harmed {
-            durable(replica, recovered, "its disk", found);
+            durable(group, replica, (recovered, "its disk"), found);
             ballot(replica, recovered, found);
         }
     }
@@ -146,7 +147,8 @@ impl PromiseIsDurable {
 }
 
 /// A replica comes back from its disk.
-pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+pub fn restarted(group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
+    let replica = &group.replicas[at];
     if replica.harmed && recovered.state.damaged {
         return;
     }
@@ -155,32 +157,46 @@ pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found)
             format!("{}: claims damage, though no fault has harmed its disk", who(replica))
         });
     }
-    restarted_whole(replica, recovered, found);
+    restarted_whole(group, replica, recovered, found);
 }
 
 /// Whether a replica that comes back from its disk still has all it is known to have promised.
-pub fn intact(replica: &Replica, recovered: &Observed<'_>) -> bool {
+pub fn intact(group: &Group, at: usize, recovered: &Observed<'_>) -> bool {
     let mut found = Found::default();
-    restarted_whole(replica, recovered, &mut found);
+    restarted_whole(group, &group.replicas[at], recovered, &mut found);
     found.list().is_empty() && !recovered.state.damaged
 }
 
-fn restarted_whole(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
-    durable(replica, recovered, "the restart", found);
+fn restarted_whole(group: &Group, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    durable(group, replica, (recovered, "the restart"), found);
     ballot(replica, recovered, found);
 }
 
 /// Whether what a replica said to be durable is in its image.
-fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut Found) {
+fn durable(
+    group: &Group,
+    replica: &Replica,
+    (recovered, place): (&Observed<'_>, &str),
+    found: &mut Found,
+) {
     let claim = replica.promised();
     if replica.state.damaged || claim.0 == 0 {
         return;
     }
     let there = &recovered.state;
     if there.before > replica.state.commit {
-        // An image from a leader has replaced the log: it holds all that is committed, and what was
-        // acknowledged to an earlier leader and is not in it never will be.
-        return;
+        // An image from a leader has come, which holds what is committed. It replaces a log that does not
+        // hold its last entry: what was acknowledged to an earlier leader beyond that never will be.
+        let Some(last) = group.committed(there.before) else {
+            found.report(NAME, || {
+                let index = there.before.0;
+                format!("{}: {place} shows an image up to {index}, not committed", who(replica))
+            });
+            return;
+        };
+        if replica.terms.at(there.before) != Some(last.term) {
+            return;
+        }
     }
     if there.last < claim {
         found.report(NAME, || {

@@ -20,7 +20,7 @@ impl Checkers {
         if !fresh && unchanged(&group.replicas[place], new) {
             return;
         }
-        if fresh && promise_is_durable::intact(&group.replicas[place], new) {
+        if fresh && promise_is_durable::intact(group, place, new) {
             // Whatever was harmed on the disk, it was nothing of this group's.
             group.replicas[place].harmed = false;
         }
@@ -29,7 +29,7 @@ impl Checkers {
         term_monotonic::check(&change, &group.replicas[place], found);
         applied_monotonic::check(&change, found);
         if fresh {
-            promise_is_durable::restarted(&group.replicas[place], new, found);
+            promise_is_durable::restarted(group, place, new, found);
         }
         follow_log(&change, group, &mut self.log_matching, &mut self.replies, found);
         take_note(&change, &mut group.replicas[place]);
