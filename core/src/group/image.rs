@@ -280,8 +280,9 @@ impl Group {
     fn drop_stale_image(&mut self, room: &mut Room<'_>) {
         let reign = self.raft.term();
         let commit = self.raft.commit();
+        let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
         let stale = |taking: &mut Taking| {
-            let superfluous = commit >= taking.index && !taking.force;
+            let superfluous = commit >= taking.index && !taking.force && !drops;
             !taking.complete && (taking.reign != reign || superfluous)
         };
         if self.image.taking.take_if(stale).is_some() {
@@ -440,7 +441,7 @@ impl Group {
                 return;
             }
             self.lose_waiters(index, room);
-            self.raft.installed(index, term, config, room.now.mono);
+            self.raft.installed(index, term, config, &room.io());
         }
         self.image.newest = index;
         self.store = store;

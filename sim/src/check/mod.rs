@@ -12,6 +12,7 @@ pub mod terms;
 
 pub mod applied_monotonic;
 pub mod at_end;
+pub mod commit_is_final;
 pub mod committed_immutable;
 pub mod durable_quorum;
 pub mod election_safety;
@@ -166,6 +167,9 @@ impl Checkers {
             }
             if let Event::SnapshotInstalled { group, index } = *event {
                 self.replaced(group, node, index);
+            }
+            if let Event::Truncated { group, .. } = *event {
+                self.promises.replaced(node, group);
             }
         }
         for group in engine.groups() {

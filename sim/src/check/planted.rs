@@ -4,10 +4,10 @@
 use driftless_core::config::Bug;
 
 use super::{
-    applied_monotonic, at_end, committed_immutable, durable_quorum, election_safety, exactly_once,
-    false_suspicion, leader_completeness, life_grows, linearizable, log_matching,
-    members_converged, membership_lattice, promise_is_durable, reply_matches_commit, shadow_match,
-    state_equal, state_machine_safety, term_monotonic, ttl_bounds,
+    applied_monotonic, at_end, commit_is_final, committed_immutable, durable_quorum,
+    election_safety, exactly_once, false_suspicion, leader_completeness, life_grows, linearizable,
+    log_matching, members_converged, membership_lattice, promise_is_durable, reply_matches_commit,
+    shadow_match, state_equal, state_machine_safety, term_monotonic, ttl_bounds,
 };
 
 const ELECTION: &str = election_safety::NAME;
@@ -17,6 +17,7 @@ const MATCHING: &str = log_matching::NAME;
 const COMPLETE: &str = leader_completeness::NAME;
 const IMMUTABLE: &str = committed_immutable::NAME;
 const MACHINE: &str = state_machine_safety::NAME;
+const FINAL: &str = commit_is_final::NAME;
 const QUORUM: &str = durable_quorum::NAME;
 const SHADOW: &str = shadow_match::NAME;
 const PROMISE: &str = promise_is_durable::NAME;
@@ -34,7 +35,7 @@ const CONVERGED: &str = at_end::CONVERGED;
 const LIVENESS: &str = at_end::LIVENESS;
 
 /// Every checker, as violations name it.
-pub const CHECKERS: [&str; 23] = [
+pub const CHECKERS: [&str; 24] = [
     ELECTION,
     TERM,
     APPLIED,
@@ -43,6 +44,7 @@ pub const CHECKERS: [&str; 23] = [
     IMMUTABLE,
     MACHINE,
     QUORUM,
+    FINAL,
     SHADOW,
     PROMISE,
     REPLY,
@@ -202,7 +204,7 @@ fn elections(bug: Bug) -> Option<Row> {
 fn replication(bug: Bug) -> Option<Row> {
     Some(match bug {
         Bug::OldTermCommit => (
-            &[IMMUTABLE, COMPLETE, MACHINE],
+            &[FINAL, IMMUTABLE, COMPLETE, MACHINE],
             "figure 8: leaders crash or are cut off just after they have appended, five nodes, append \
              batches of one",
         ),
@@ -286,9 +288,8 @@ fn answers(bug: Bug) -> Option<Row> {
 fn files(bug: Bug) -> Option<Row> {
     Some(match bug {
         Bug::SnapshotDropsNewer => (
-            &[IMMUTABLE, APPLIED, QUORUM],
-            "tiny logs in memory so that images are sent often; an image held on a link while appends \
-             get through",
+            &[PROMISE, IMMUTABLE, APPLIED, QUORUM],
+            "tiny logs in memory and small chunks, so that entries overtake an image on its way",
         ),
         Bug::ImageVoidsNewer => (
             &[PROMISE],

@@ -2,12 +2,13 @@
 //!
 //! Ongaro's thesis, section 3.8 (persisted state), and the reason for it in Alagappan et al.,
 //! *Protocol-Aware Recovery* (FAST 2018): a node that forgets what it promised takes back a vote or an
-//! acknowledgement that others have counted. Three moments are looked at:
+//! acknowledgement that others have counted. Four moments are looked at:
 //!
 //! * A replica begins to lead: the disks of a majority, recovered at this very moment, hold a vote for it in
 //!   its term, or a newer term.
 //! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
 //!   replicas say is durable, and the term of those that lead.
+//! * A replica whose log was cut says that more is on its disk: the same, whose-ever turn it is.
 //! * A restart: what was durable is there again, or the replica says that it has lost something; and a disk
 //!   that no fault has harmed is not called damaged.
 //!
@@ -15,7 +16,7 @@
 //! `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
 
 use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::ledger::{Change, Found, Group, Replica};
 use super::observe::Observed;
@@ -54,6 +55,8 @@ pub struct PromiseIsDurable {
     asked: Option<NodeId>,
     votes: usize,
     sends: u32,
+    /// Whose log was cut: what it says next of its disk is looked at, whose-ever turn it is.
+    cut: BTreeSet<(NodeId, GroupId)>,
 }
 
 impl PromiseIsDurable {
@@ -75,6 +78,18 @@ impl PromiseIsDurable {
         self.sends += 1;
         if every > 0 && self.sends >= every {
             self.sends = 0;
+            self.wanted.push_back((node, lane, Why::Sample));
+        }
+    }
+
+    /// A node has replaced entries that may be on their way to its disk.
+    pub fn replaced(&mut self, node: NodeId, group: GroupId) {
+        self.cut.insert((node, group));
+    }
+
+    /// A replica says that more is on its disk than before; if its log was cut meanwhile, that is looked at.
+    pub fn synced(&mut self, node: NodeId, lane: LaneId, group: GroupId) {
+        if self.cut.remove(&(node, group)) {
             self.wanted.push_back((node, lane, Why::Sample));
         }
     }

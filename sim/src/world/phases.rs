@@ -169,6 +169,8 @@ impl World {
         self.checkers.all_is_well();
         // Each member is probed once a round.
         self.run_until(self.now + 2 * nodes as u64 * period);
+        // Keys that end meanwhile are removed by one more entry.
+        self.run_while(self.now + self.options.phases.settle, |world| world.unsettled().is_none());
     }
 
     /// Why the healed part of the world has not settled yet.
