@@ -185,7 +185,7 @@ pub enum Bug {
     TermNotDurable,
     /// Votes are given to candidates whose log is behind.
     NoUpToDateCheck,
-    /// Entries of an earlier term are committed by counting replicas.
+    /// Entries of an earlier term are committed by counting replicas, without waiting for one of this term.
     OldTermCommit,
     /// A follower acknowledges entries before its disk has them.
     AckBeforeDurable,

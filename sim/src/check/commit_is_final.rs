@@ -1,5 +1,6 @@
-//! **`CommitIsFinal`**: when an entry is first known to be committed, nobody who lacks it could win the votes
-//! of a majority, as all logs are at this moment.
+//! **`CommitIsFinal`**: a leader makes an entry committed only with one of its own term at the end; and when an
+//! entry is first known to be committed, nobody who lacks it could win the votes of a majority, as all logs
+//! are at this moment.
 //!
 //! Ongaro's thesis, section 3.6.2 and figure 3.7 (figure 8 of the paper): that a majority holds an entry of an
 //! old term is not enough. `LeaderCompleteness` sees the harm once it is done; here it need not be. A replica
@@ -8,7 +9,7 @@
 //! Finds: `OldTermCommit`.
 
 use super::ledger::{Change, Found, Group, Replica};
-use driftless_core::{Index, Term};
+use driftless_core::{Index, Role, Term};
 
 /// As violations name it.
 pub const NAME: &str = "CommitIsFinal";
@@ -17,6 +18,16 @@ pub const NAME: &str = "CommitIsFinal";
 pub fn check(change: &Change<'_>, group: &Group, found: &mut Found) {
     let index = group.commit();
     let Some(term) = group.committed(index).map(|entry| entry.term) else { return };
+    let new = &change.new.state;
+    if new.role == Role::Leader && term < new.term {
+        found.report(NAME, || {
+            let (who, index) = (change.who(), index.0);
+            format!(
+                "{who}: leads in term {} and commits index {index} of term {}",
+                new.term.0, term.0
+            )
+        });
+    }
     let sound = |replica: &&Replica| !replica.harmed && !replica.state.damaged;
     let lacks = |replica: &&Replica| {
         index > replica.terms.before() && replica.terms.at(index) != Some(term)
@@ -68,6 +79,18 @@ mod tests {
     #[test]
     fn an_entry_of_an_old_term_on_a_majority_is_not_final() {
         let mut stage = figure_8();
+        stage.commit(1, 1, 7);
+        stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_leader_does_not_commit_entries_of_an_old_term_alone() {
+        let mut stage = Stage::new(3);
+        for node in 1..=3 {
+            stage.append(node, 2, b"a");
+            stage.sync(node);
+        }
+        stage.leads(1, 3);
         stage.commit(1, 1, 7);
         stage.violates(NAME);
     }
