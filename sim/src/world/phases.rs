@@ -211,6 +211,9 @@ impl World {
             let Some(own) = view(node) else {
                 return Some(format!("group {name}: node {} is down", replica.0));
             };
+            if own.term > best.term {
+                return Some(format!("group {name}: node {} stands for election", replica.0));
+            }
             if own.damaged {
                 return Some(format!("group {name}: node {} is damaged", replica.0));
             }
