@@ -189,7 +189,7 @@ fn elections(bug: Bug) -> Option<Row> {
             "two candidates of one term: equal election timeouts, delays of about a timeout",
         ),
         Bug::DamagedVotes => (
-            &[COMPLETE, IMMUTABLE, ELECTION],
+            &[COMPLETE, IMMUTABLE, ELECTION, LIVENESS],
             "bit rot in the newest segment of a follower that has acknowledged, restart, then an \
              election with the leader cut off",
         ),
@@ -229,7 +229,7 @@ fn replication(bug: Bug) -> Option<Row> {
             "acknowledgements held on a link across two terms of the same leader",
         ),
         Bug::AckOwnLast => (
-            &[SHADOW, QUORUM, COMPLETE],
+            &[SHADOW, QUORUM, COMPLETE, IMMUTABLE],
             "a deposed leader with a tail of its own joins again; append batches of one",
         ),
         Bug::QuorumIsHalf => (
@@ -268,12 +268,12 @@ fn answers(bug: Bug) -> Option<Row> {
              one while the old lease lasts",
         ),
         Bug::WaiterByIndex => (
-            &[REPLY, LINEARIZABLE],
+            &[REPLY, LINEARIZABLE, LIVENESS],
             "a leader cut off with clients that write, then joined again: its tail is replaced under \
              the clients that wait",
         ),
         Bug::RetryNotDeduplicated => (
-            &[ONCE, LINEARIZABLE, STATE],
+            &[ONCE, LINEARIZABLE, STATE, TTL],
             "counters and appended values through nodes that forward; replies between nodes lost, \
              leaders that crash just after they have committed",
         ),
@@ -333,9 +333,10 @@ fn time_and_members(bug: Bug) -> Option<Row> {
             &[TOGETHER],
             "loss or pauses long enough for suspicion, then answers: false suspicion refuted",
         ),
-        Bug::LowerIncarnationWins => {
-            (&[MEMBERS], "delayed and duplicated datagrams around restarts and refutations")
-        }
+        Bug::LowerIncarnationWins => (
+            &[MEMBERS, TOGETHER],
+            "delayed and duplicated datagrams around restarts and refutations",
+        ),
         Bug::DeadRevivedByRumour => {
             (&[MEMBERS], "rumours held on a link until their subject has been declared dead")
         }
