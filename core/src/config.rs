@@ -209,7 +209,7 @@ pub enum Bug {
     TermNotDurable,
     /// Votes are given to candidates whose log is behind.
     NoUpToDateCheck,
-    /// Entries of an earlier term are committed by counting replicas.
+    /// Entries of an earlier term are committed by counting replicas, without waiting for one of this term.
     OldTermCommit,
     /// A follower acknowledges entries before its disk has them.
     AckBeforeDurable,
@@ -243,7 +243,7 @@ pub enum Bug {
     WaiterByIndex,
     /// A forwarded write that is sent again is applied again.
     RetryNotDeduplicated,
-    /// Installing a snapshot drops newer entries that are committed.
+    /// Installing a snapshot drops newer entries, though the log holds the snapshot's last one.
     SnapshotDropsNewer,
     /// A snapshot is sent with the wrong last term.
     SnapshotWrongTerm,
@@ -279,6 +279,8 @@ pub enum Bug {
     DeadRevivedByRumour,
     /// A leader that has refused a forwarded command takes later ones of the same attempt.
     RefusalForgotten,
+    /// A snapshot that entries have overtaken while it came voids them in the log on disk.
+    ImageVoidsNewer,
 }
 
 impl Bug {

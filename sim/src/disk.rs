@@ -11,6 +11,8 @@ use crate::pool::Pool;
 const SECTOR: usize = 512;
 /// Removed files that a power cut may bring back, because the directory was not synced.
 const REMEMBERED: usize = 3;
+/// How many of the newest writes to a file may be found in each other's places.
+const PLACED: usize = 32;
 
 /// The files of one engine.
 #[derive(Debug, Default)]
@@ -31,9 +33,13 @@ struct File {
     pending: VecDeque<Pending>,
     /// How many writes there ever were.
     writes: u64,
-    /// Durable length as of the last sync, and as of the one before. Damage below the latter can be told
-    /// from a torn tail, because a later synced record says that all of it had been synced.
+    /// Where the newest durable writes lie: offset and length.
+    placed: VecDeque<(usize, usize)>,
+    /// Durable length as of the last sync.
     synced: usize,
+    /// The same as of the last write. Whoever makes the next one knows of it.
+    known: usize,
+    /// Damage below can be told from a torn tail: a durable write was made by who knew that it was synced.
     settled: usize,
     /// A latent read error: recovery cannot read it.
     unreadable: bool,
@@ -44,6 +50,8 @@ struct Pending {
     number: u64,
     offset: u64,
     bytes: Vec<u8>,
+    /// Up to where its maker knew the file to be synced.
+    vouches: usize,
 }
 
 /// How a disk damages what it had acknowledged.
@@ -100,8 +108,9 @@ impl Disk {
     pub fn write(&mut self, pool: &mut Pool, id: FileId, offset: u64, bytes: &[u8]) {
         let file = self.file_or_new(id);
         file.writes += 1;
-        let number = file.writes;
-        file.pending.push_back(Pending { number, offset, bytes: pool.copy(bytes) });
+        let (number, vouches) = (file.writes, file.known);
+        file.known = file.synced;
+        file.pending.push_back(Pending { number, offset, bytes: pool.copy(bytes), vouches });
     }
 
     /// Begins a sync: how many writes of the file it covers.
@@ -115,9 +124,13 @@ impl Disk {
         while file.pending.front().is_some_and(|write| write.number <= covered) {
             let write = file.pending.pop_front().expect("it was just seen");
             put(&mut file.durable, write.offset as usize, &write.bytes);
+            if file.placed.len() == PLACED {
+                file.placed.pop_front();
+            }
+            file.placed.push_back((write.offset as usize, write.bytes.len()));
+            file.settled = file.settled.max(write.vouches);
             pool.give(write.bytes);
         }
-        file.settled = file.synced;
         file.synced = file.durable.len();
         if !file.named {
             // The directory is synced with the first sync of a file: removals of before hold from now on.
@@ -285,7 +298,9 @@ impl File {
             named: false,
             pending: VecDeque::new(),
             writes: 0,
+            placed: VecDeque::new(),
             synced: 0,
+            known: 0,
             settled: 0,
             unreadable: false,
         }
@@ -301,6 +316,12 @@ impl File {
 
     fn damage(&mut self, how: Damage, chance: &mut Chance) -> usize {
         let reach = self.reach();
+        if how == Damage::Misdirected
+            && chance.chance(1, 2)
+            && let Some(at) = self.misplace(reach, chance)
+        {
+            return at;
+        }
         let at = chance.up_to(reach as u64 - 1) as usize;
         let sector = at - at % SECTOR;
         let end = (sector + SECTOR).min(reach);
@@ -321,6 +342,21 @@ impl File {
             Damage::Wiped | Damage::PutBack => unreachable!("these befall all files"),
         }
         at
+    }
+
+    /// A whole write is found in the place of a later one of the same length, where all fits.
+    fn misplace(&mut self, reach: usize, chance: &mut Chance) -> Option<usize> {
+        let mut twins = Vec::new();
+        for (place, &(to, length)) in self.placed.iter().enumerate() {
+            let earlier = self.placed.iter().take(place);
+            let same = earlier.filter(|&&(from, other)| from < to && other == length);
+            twins
+                .extend(same.filter(|_| to + length <= reach).map(|&(from, _)| (from, to, length)));
+        }
+        let last = (twins.len() as u64).checked_sub(1)?;
+        let (from, to, length) = twins[chance.up_to(last) as usize];
+        self.durable.copy_within(from..from + length, to);
+        Some(to)
     }
 }
 

@@ -48,6 +48,10 @@ faults! {
     SlowLink = "slow-link",
     /// A connection breaks, with what was on it.
     Reset = "reset",
+    /// Datagrams between two nodes are lost in one direction; connections carry theirs.
+    Mute = "mute",
+    /// A node hears datagrams of another cluster.
+    Stranger = "stranger",
     /// Messages of one kind are lost.
     DropClass = "drop-class",
     /// Syncs do not return for a while.
@@ -92,6 +96,8 @@ faults! {
     Pause = "pause",
     /// A leader's process stands still.
     PauseLeader = "pause-leader",
+    /// A leader's process stands still and is cut off; it goes on while it still is, and clients ask it.
+    StaleLeader = "stale-leader",
     /// Each turn takes a node long.
     SlowCpu = "slow-cpu",
     /// A process is killed again and again.
@@ -106,6 +112,10 @@ faults! {
     IsolateNewLeader = "isolate-new-leader",
     /// Triggered: what a new leader hears and says is held until after another term.
     HoldAcrossTerm = "hold-across-term",
+    /// Triggered: what one node says to a new leader is held until after some terms.
+    HoldAnswers = "hold-answers",
+    /// Triggered: a node whose log was just cut, and its leader, are cut off together.
+    IsolateCut = "isolate-cut",
     /// Triggered: a leader that has just appended is cut off.
     CutAppender = "cut-appender",
     /// Triggered: power goes at a node that just made or installed a snapshot.

@@ -160,6 +160,8 @@ pub struct Network {
     pub held: Links,
     /// Links that carry little.
     pub slow: Links,
+    /// Links that carry no datagrams.
+    pub muted: Links,
     /// For each link: when its last message arrives, when it is free again, how much waits on it.
     state: Vec<LinkState>,
 }
@@ -177,7 +179,7 @@ impl Network {
         assert!(nodes <= MOST_NODES, "a set of links is one 64-bit number");
         let state = vec![LinkState::default(); MOST_NODES * MOST_NODES];
         let none = Links::NONE;
-        Self { nodes, settings, cut: none, held: none, slow: none, state }
+        Self { nodes, settings, cut: none, held: none, slow: none, muted: none, state }
     }
 
     /// How many nodes there are.
@@ -245,7 +247,7 @@ impl Network {
         now: Time,
         chance: &mut Chance,
     ) -> Option<Time> {
-        if self.cut.has(from, to) || self.held.has(from, to) {
+        if self.cut.has(from, to) || self.held.has(from, to) || self.muted.has(from, to) {
             return None;
         }
         let dice = chance.bits();
@@ -269,6 +271,7 @@ impl Network {
         self.cut = Links::NONE;
         self.held = Links::NONE;
         self.slow = Links::NONE;
+        self.muted = Links::NONE;
         let settings = &mut self.settings;
         (settings.loss, settings.duplication, settings.corruption) = (0, 0, 0);
         (settings.tail, settings.splitting) = (0, 0);

@@ -126,6 +126,8 @@ pub struct Phases {
     pub settle: Time,
     /// Whether only a quorum-connected core is healed, and the rest stays broken for good.
     pub core_only: bool,
+    /// Whether at the end, once all is well, datagrams between two nodes are lost in one direction.
+    pub muted: bool,
 }
 
 impl Options {
@@ -153,6 +155,7 @@ impl Options {
                 faults: 10 * SECOND,
                 settle: 60 * SECOND,
                 core_only: false,
+                muted: false,
             },
             trace: false,
         }

@@ -1,6 +1,7 @@
 //! Every seed draws its own world: its size, its knobs, its faults and what its clients do. Each fault is
 //! truly absent in about half of the seeds, because a fault that is always there hides what others find.
 
+use driftless_core::cluster::GossipTiming;
 use driftless_core::config::{Bug, Limits, Reads, Timing};
 use driftless_core::rng::{Chance, Seed};
 use driftless_core::time::Span;
@@ -30,6 +31,8 @@ pub mod stream {
     pub const CLOCKS: u64 = 8;
     /// Which events set a fault off.
     pub const TRIGGERS: u64 = 9;
+    /// How members watch each other.
+    pub const MEMBERS: u64 = 10;
 }
 
 /// The world of a seed.
@@ -50,6 +53,8 @@ pub fn draw(seed: u64) -> Options {
     draw_limits(knobs, &mut options.limits);
     draw_timing(knobs, &mut options.timing);
     options.reads = pick(knobs, &[Reads::Lease, Reads::Lease, Reads::Lease, Reads::Quorum]);
+    let members = &mut Chance::new(root, stream::MEMBERS);
+    draw_gossip(members, &mut options.gossip);
     let faults = &mut Chance::new(root, stream::FAULTS);
     options.network = draw_network(faults);
     options.disk = draw_disk(faults);
@@ -61,6 +66,7 @@ pub fn draw(seed: u64) -> Options {
         faults: pick(faults, &[4, 8, 8, 12]) * SECOND,
         settle: 60 * SECOND,
         core_only: options.nodes >= 3 && faults.chance(1, 4),
+        muted: options.nodes >= 3 && members.chance(1, 4),
     };
     options
 }
@@ -120,6 +126,16 @@ fn draw_timing(chance: &mut Chance, timing: &mut Timing) {
     timing.scrub_every = Span::millis(pick(chance, &[500, 5_000, 30_000]));
     timing.lead_back_after = Span::millis(pick(chance, &[200, 1_000, 5_000]));
     timing.clock_error_ms = pick(chance, &[500, 60_000, 60_000]);
+}
+
+/// Verdicts must come within the longest fault in some worlds, so that they are false ones.
+fn draw_gossip(chance: &mut Chance, timing: &mut GossipTiming) {
+    if chance.chance(1, 2) {
+        timing.probe_every = Span::millis(300);
+        timing.probe_timeout = Span::millis(120);
+        timing.digest_every = Span::millis(pick(chance, &[1_000, 3_000]));
+        timing.knock_every = Span::millis(300);
+    }
 }
 
 fn draw_network(chance: &mut Chance) -> NetworkSettings {

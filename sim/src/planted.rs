@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(select(Some("quorum-is-half")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("QuorumIsHalf")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("none")), []);
-        // `RefusalForgotten` is the last variant: the numbers below it are all taken.
-        assert_eq!(select(None).len(), Bug::RefusalForgotten as usize);
+        // `ImageVoidsNewer` is the last variant: the numbers below it are all taken.
+        assert_eq!(select(None).len(), Bug::ImageVoidsNewer as usize);
     }
 }

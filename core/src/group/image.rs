@@ -285,8 +285,9 @@ impl Group {
     fn drop_stale_image(&mut self, room: &mut Room<'_>) {
         let reign = self.raft.term();
         let commit = self.raft.commit();
+        let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
         let stale = |taking: &mut Taking| {
-            let superfluous = commit >= taking.index && !taking.force;
+            let superfluous = commit >= taking.index && !taking.force && !drops;
             !taking.complete && (taking.reign != reign || superfluous)
         };
         if self.image.taking.take_if(stale).is_some() {
@@ -364,7 +365,9 @@ impl Group {
             room.wal.image_chunk(self.id, chunk.bytes, &mut room.out.disk);
             if chunk.done {
                 // Entries may have come in the meantime that make it superfluous: they must not be voided.
-                if !force && !self.raft.image_is_news(chunk.index, chunk.index_term) {
+                let news = self.raft.image_is_news(chunk.index, chunk.index_term, room.config.bug);
+                let voids = Bug::ImageVoidsNewer.active(room.config.bug);
+                if !force && !news && !voids {
                     self.image.taking = None;
                     room.wal.abort_image(self.id, &mut room.out.disk);
                     return Ok(());
@@ -397,9 +400,7 @@ impl Group {
         let news = if chunk.force {
             held
         } else {
-            self.raft.image_is_news(chunk.index, chunk.index_term)
-                || (Bug::SnapshotDropsNewer.active(room.config.bug)
-                    && chunk.index >= self.raft.log.before())
+            self.raft.image_is_news(chunk.index, chunk.index_term, room.config.bug)
         };
         if busy || !news {
             return;
@@ -441,12 +442,11 @@ impl Group {
             }
             self.lose_waiters(index, room);
         } else {
-            let drops = Bug::SnapshotDropsNewer.active(room.config.bug);
-            if !self.raft.image_is_news(index, term) && !drops {
+            if !self.raft.image_is_news(index, term, room.config.bug) {
                 return;
             }
             self.lose_waiters(index, room);
-            self.raft.installed(index, term, config, room.now.mono);
+            self.raft.installed(index, term, config, &room.io());
         }
         self.image.newest = index;
         self.store = store;

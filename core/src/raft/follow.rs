@@ -185,28 +185,32 @@ impl Raft {
     }
 
     /// An image of the state at `index` has replaced everything this replica had, and is on its disk.
-    pub(crate) fn installed(
+    pub(crate) fn installed<J: Journal>(
         &mut self,
         index: Index,
         term: Term,
         config: crate::quorum::Config,
-        now: Instant,
+        io: &Io<'_, J>,
     ) {
-        assert!(index > self.commit, "an image may not take committed entries back");
+        let drops = io.bug(Bug::SnapshotDropsNewer);
+        assert!(index > self.commit || drops, "an image may not take committed entries back");
         assert!(self.role != Role::Leader, "nobody replaces a leader's log");
         self.log = Log::after(index, term);
         self.configs = crate::quorum::Configs::new(index, config);
         self.durable = index;
         self.commit = index;
         // What the image holds may have given its leader a lease until a moment ago.
-        self.foreign_at = now;
+        self.foreign_at = io.now;
         self.following.agreed = index;
         self.following.reply_due = true;
     }
 
     /// An image from this term's leader is of use only beyond what is committed here, and only if the
     /// log does not hold its last entry already: then it need not replace anything.
-    pub(crate) fn image_is_news(&mut self, index: Index, term: Term) -> bool {
+    pub(crate) fn image_is_news(&mut self, index: Index, term: Term, bug: Bug) -> bool {
+        if Bug::SnapshotDropsNewer.active(bug) && self.log.term(index).is_some() {
+            return true;
+        }
         if index <= self.commit {
             // What is committed on both sides is the same.
             self.following.agreed = self.following.agreed.max(index);

@@ -289,9 +289,6 @@ impl Raft {
         let Some(leading) = self.leading.as_ref() else {
             return false;
         };
-        if io.now < leading.hold_until {
-            return false;
-        }
         let own = if io.bug(Bug::LeaderCountsUndurable) { self.log.last() } else { self.durable };
         let reached = |node: NodeId| {
             if node == self.me {
@@ -301,8 +298,9 @@ impl Raft {
             known.map_or(Index(0), Progress::counted)
         };
         let agreed = self.config().agreed(io.config.bug, reached);
-        let of_term = self.log.term(agreed) == Some(self.term) || io.bug(Bug::OldTermCommit);
-        if agreed <= self.commit || !of_term {
+        let of_term = self.log.term(agreed) == Some(self.term);
+        let may = if of_term { io.now >= leading.hold_until } else { io.bug(Bug::OldTermCommit) };
+        if agreed <= self.commit || !may {
             return false;
         }
         self.commit = agreed.min(self.log.last());

@@ -19,7 +19,7 @@ pub(super) struct GroupLog {
     pub(super) void: Place,
     /// Images from a leader that are complete here but not durable yet.
     pub(super) installing: u32,
-    last: Index,
+    pub(super) last: Index,
     /// Where each term begins, back to the image.
     terms: Vec<(Index, Term)>,
     /// The highest entry in each segment, oldest segment first.

@@ -44,9 +44,12 @@ impl Wal {
         };
         let void = if installed { self.end() } else { Place::default() };
         if installed {
+            let holds_it = Bug::ImageVoidsNewer.active(self.bug);
             let log = self.group(group);
             log.installing += 1;
-            log.restart(image.index, image.term);
+            if !(holds_it && log.last >= image.index) {
+                log.restart(image.index, image.term);
+            }
         }
         let mut ended = Ended { group, image, installed, void, synced, named: false };
         if Bug::SnapshotBeforeDurable.active(self.bug) {

@@ -1,6 +1,7 @@
 //! A stage for hand-made histories: replicas made of plain values, without an engine.
 
-use driftless_core::{GroupId, Index, LaneId, Life, NodeId, Role, Span, Term};
+use driftless_core::cluster::ClusterOutputs;
+use driftless_core::{Event, GroupId, Index, LaneId, Life, Liveness, NodeId, Role, Span, Term};
 
 use super::history::{Call, Kind, OperationId, Reply};
 use super::observe::{Entries, Moment, Observed, ReplicaState};
@@ -241,6 +242,14 @@ impl Stage {
     pub(crate) fn heal(&mut self) {
         let everyone: Vec<_> = (1..=self.replicas.len() as u32).map(NodeId).collect();
         self.checkers.healed(self.now, &everyone);
+        for &observer in &everyone {
+            for &subject in everyone.iter().filter(|node| **node != observer) {
+                let mut out = ClusterOutputs::default();
+                let liveness = Liveness::Alive;
+                out.events.push(Event::Member { node: subject, liveness, incarnation: 1 });
+                self.checkers.after_gossip(self.now, observer, &out);
+            }
+        }
     }
 
     pub(crate) fn end(&mut self) {

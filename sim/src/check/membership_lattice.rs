@@ -4,15 +4,14 @@
 //! Das, Gupta, Motivala, *SWIM* (DSN 2002), section 4.2 (suspicion, incarnation numbers and which message
 //! overrides which).
 //!
-//! Finds: `RefuteWithoutIncarnation`, `LowerIncarnationWins`, `ClustersMerge` (if the other cluster's ids lie
-//! beyond this one's), `DeadRevivedByRumour`, `SuspicionForever`.
+//! Finds: `LowerIncarnationWins`, `ClustersMerge` (strangers' ids lie beyond this cluster's),
+//! `DeadRevivedByRumour`.
 
 use std::collections::BTreeMap;
 
 use driftless_core::{Liveness, NodeId};
 
 use super::ledger::Found;
-use super::observe::Moment;
 
 /// As violations name it.
 pub const NAME: &str = "MembershipLattice";
@@ -20,19 +19,8 @@ pub const NAME: &str = "MembershipLattice";
 /// What every node believes of every other.
 #[derive(Debug, Default)]
 pub struct MembershipLattice {
-    views: BTreeMap<NodeId, BTreeMap<NodeId, Belief>>,
+    views: BTreeMap<NodeId, BTreeMap<NodeId, (u64, Liveness)>>,
 }
-
-/// What one node believes of another, and since when.
-#[derive(Clone, Copy, Debug)]
-struct Belief {
-    belief: (u64, Liveness),
-    since: Moment,
-}
-
-/// Longer than any suspicion lasts: three times three periods of a second, stretched eight times by the
-/// health of who suspects.
-const SUSPECTED_MOST_MS: u64 = 90_000;
 
 impl MembershipLattice {
     /// An observer begins anew and may believe anything.
@@ -58,10 +46,9 @@ impl MembershipLattice {
             });
         }
         let known = self.views.entry(observer).or_default().entry(subject);
-        let new = Belief { belief, since: found.at };
-        let known = known.or_insert(new);
-        if belief < known.belief {
-            let before = known.belief;
+        let known = known.or_insert(belief);
+        if belief < *known {
+            let before = *known;
             found.report(NAME, || {
                 format!(
                     "node {} believed node {} to be {:?} in incarnation {}, and now {:?} in {}",
@@ -69,23 +56,12 @@ impl MembershipLattice {
                 )
             });
         }
-        if belief != known.belief {
-            *known = new;
-        }
+        *known = belief;
     }
 
-    /// A suspicion ends: in a verdict, or because it was refuted.
-    pub fn at_end(&self, found: &mut Found) {
-        for (observer, view) in &self.views {
-            for (subject, known) in view {
-                let suspected = known.belief.1 == Liveness::Suspect;
-                if suspected && known.since.plus_ms(SUSPECTED_MOST_MS) < found.at {
-                    found.report(NAME, || {
-                        format!("node {} has suspected node {} for ever", observer.0, subject.0)
-                    });
-                }
-            }
-        }
+    /// What an observer believes of a node, if it knows it.
+    pub fn belief(&self, observer: NodeId, subject: NodeId) -> Option<Liveness> {
+        self.views.get(&observer)?.get(&subject).map(|&(_, liveness)| liveness)
     }
 }
 
@@ -118,19 +94,6 @@ mod tests {
         checker.started(NodeId(1));
         checker.believes(NodeId(1), NodeId(2), (4, Liveness::Alive), 3, &mut found);
         assert!(found.list().is_empty());
-    }
-
-    #[test]
-    fn a_suspicion_that_never_ends_is_found() {
-        let mut checker = MembershipLattice::default();
-        let mut found = Found::default();
-        checker.believes(NodeId(1), NodeId(2), (5, Liveness::Suspect), 3, &mut found);
-        found.at = Moment(0).plus_ms(SUSPECTED_MOST_MS);
-        checker.at_end(&mut found);
-        assert!(found.list().is_empty());
-        found.at = found.at.plus_ms(1);
-        checker.at_end(&mut found);
-        assert_eq!(found.list()[0].checker, NAME);
     }
 
     #[test]

@@ -12,17 +12,20 @@ pub mod terms;
 
 pub mod applied_monotonic;
 pub mod at_end;
+pub mod commit_is_final;
 pub mod committed_immutable;
 pub mod durable_quorum;
 pub mod election_safety;
 pub mod exactly_once;
 #[cfg(test)]
 mod fake;
+pub mod false_suspicion;
 pub mod hash;
 pub mod leader_completeness;
 pub mod life_grows;
 pub mod linearizable;
 pub mod log_matching;
+pub mod members_converged;
 pub mod membership_lattice;
 pub mod model;
 pub mod promise_is_durable;
@@ -46,6 +49,7 @@ use driftless_core::{
 use at_end::Heal;
 use election_safety::ElectionSafety;
 use exactly_once::ExactlyOnce;
+use false_suspicion::FalseSuspicion;
 use ledger::{Found, Ledger};
 use life_grows::LifeGrows;
 use linearizable::Linearizable;
@@ -117,6 +121,7 @@ pub struct Checkers {
     exactly_once: ExactlyOnce,
     ttl_bounds: TtlBounds,
     membership: MembershipLattice,
+    false_suspicion: FalseSuspicion,
     lives: LifeGrows,
 }
 
@@ -139,6 +144,7 @@ impl Checkers {
             exactly_once: ExactlyOnce::default(),
             ttl_bounds: TtlBounds::new(setup.ttl_bound_ms),
             membership: MembershipLattice::default(),
+            false_suspicion: FalseSuspicion::default(),
             lives: LifeGrows::default(),
             setup,
         }
@@ -164,6 +170,9 @@ impl Checkers {
             }
             if let Event::Forgot { .. } = event {
                 self.forgot(node, lane, engine);
+            }
+            if let Event::Truncated { group, .. } = *event {
+                self.promises.replaced(node, group);
             }
         }
         for group in engine.groups() {
@@ -244,6 +253,7 @@ impl Checkers {
             if let Event::Member { node: subject, liveness, incarnation } = *event {
                 let belief = (incarnation, liveness);
                 self.membership.believes(node, subject, belief, self.setup.nodes, &mut self.found);
+                self.false_suspicion.believes(node, subject, liveness, &mut self.found);
             }
         }
     }
@@ -299,6 +309,17 @@ impl Checkers {
         self.heal = Some(Heal::new(at, core, &self.ledger));
     }
 
+    /// All nodes run, and datagrams reach all of them, if some of them only through others.
+    pub fn all_is_well(&mut self) {
+        self.false_suspicion.all_is_well();
+    }
+
+    /// Which node of the core is mistaken about which other one, if any is. By the end of a run none may be.
+    pub fn members_apart(&self) -> Option<String> {
+        let core = self.heal.as_ref()?.core.as_slice();
+        members_converged::mistake(&self.membership, core, self.setup.nodes)
+    }
+
     /// The run is over. Clients of nodes outside the core should be [`Checkers::gone`], and all clients
     /// should have sent nothing for a while. Checks what can only be said at the end: liveness and
     /// convergence if [`Checkers::healed`] was called, and the search for a linearization.
@@ -311,7 +332,9 @@ impl Checkers {
             let patience = self.setup.patience;
             at_end::answered(&self.history, &self.ledger, heal, patience, &mut self.found);
         }
-        self.membership.at_end(&mut self.found);
+        if let Some(what) = self.members_apart() {
+            self.found.report(members_converged::NAME, || what);
+        }
         self.search();
     }
 
@@ -385,7 +408,7 @@ impl Checkers {
         for recovered in seen.unwrap_or_default() {
             let Some(group) = self.ledger.group_mut(recovered.state.group) else { continue };
             if let Some(place) = group.place(node) {
-                self.promises.image(&group.replicas[place], recovered, &mut self.found);
+                self.promises.image(group, place, recovered, &mut self.found);
             }
         }
         let Some(group) = electing.and_then(|id| self.ledger.group_mut(id)) else { return };

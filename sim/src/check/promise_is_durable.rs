@@ -2,20 +2,21 @@
 //!
 //! Ongaro's thesis, section 3.8 (persisted state), and the reason for it in Alagappan et al.,
 //! *Protocol-Aware Recovery* (FAST 2018): a node that forgets what it promised takes back a vote or an
-//! acknowledgement that others have counted. Three moments are looked at:
+//! acknowledgement that others have counted. Four moments are looked at:
 //!
 //! * A replica begins to lead: the disks of a majority, recovered at this very moment, hold a vote for it in
 //!   its term, or a newer term.
 //! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
 //!   replicas say is durable, and the term of those that lead.
-//! * A restart: what was durable is there again; and a disk that no fault has harmed is not called damaged,
-//!   unless it holds nothing of the group.
+//! * A replica whose log was cut says that more is on its disk: the same, whose-ever turn it is.
+//! * A restart: what was durable is there again, or the replica says that it has lost something; and a disk
+//!   that no fault has harmed is not called damaged, unless it holds nothing of the group.
 //!
 //! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
-//! `SnapshotBeforeDurable`, `ChecksumNotChained`, `DamageIsTorn`.
+//! `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
 
 use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::ledger::{Change, Found, Group, Replica};
 use super::observe::Observed;
@@ -54,6 +55,8 @@ pub struct PromiseIsDurable {
     asked: Option<NodeId>,
     votes: usize,
     sends: u32,
+    /// Whose log was cut: what it says next of its disk is looked at, whose-ever turn it is.
+    cut: BTreeSet<(NodeId, GroupId)>,
 }
 
 impl PromiseIsDurable {
@@ -75,6 +78,18 @@ impl PromiseIsDurable {
         self.sends += 1;
         if every > 0 && self.sends >= every {
             self.sends = 0;
+            self.wanted.push_back((node, lane, Why::Sample));
+        }
+    }
+
+    /// A node has replaced entries that may be on their way to its disk.
+    pub fn replaced(&mut self, node: NodeId, group: GroupId) {
+        self.cut.insert((node, group));
+    }
+
+    /// A replica says that more is on its disk than before; if its log was cut meanwhile, that is looked at.
+    pub fn synced(&mut self, node: NodeId, lane: LaneId, group: GroupId) {
+        if self.cut.remove(&(node, group)) {
             self.wanted.push_back((node, lane, Why::Sample));
         }
     }
@@ -101,9 +116,10 @@ impl PromiseIsDurable {
     }
 
     /// One replica on the disk that was asked for. An election looks at its own group only.
-    pub fn image(&self, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    pub fn image(&self, group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
+        let replica = &group.replicas[at];
         if self.current == Some(Why::Sample) && !replica.harmed {
-            durable(replica, recovered, "its disk", found);
+            durable(group, replica, (recovered, "its disk"), found);
             ballot(replica, recovered, found);
         }
     }
@@ -146,8 +162,9 @@ impl PromiseIsDurable {
 }
 
 /// A replica comes back from its disk.
-pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
-    if replica.harmed {
+pub fn restarted(group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
+    let replica = &group.replicas[at];
+    if replica.harmed && recovered.state.damaged {
         return;
     }
     // A disk without a trace of the group may be a new one, for all that the replica can know.
@@ -157,32 +174,46 @@ pub fn restarted(replica: &Replica, recovered: &Observed<'_>, found: &mut Found)
             format!("{}: claims damage, though no fault has harmed its disk", who(replica))
         });
     }
-    restarted_whole(replica, recovered, found);
+    restarted_whole(group, replica, recovered, found);
 }
 
 /// Whether a replica that comes back from its disk still has all it is known to have promised.
-pub fn intact(replica: &Replica, recovered: &Observed<'_>) -> bool {
+pub fn intact(group: &Group, at: usize, recovered: &Observed<'_>) -> bool {
     let mut found = Found::default();
-    restarted_whole(replica, recovered, &mut found);
+    restarted_whole(group, &group.replicas[at], recovered, &mut found);
     found.list().is_empty() && !recovered.state.damaged
 }
 
-fn restarted_whole(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
-    durable(replica, recovered, "the restart", found);
+fn restarted_whole(group: &Group, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+    durable(group, replica, (recovered, "the restart"), found);
     ballot(replica, recovered, found);
 }
 
 /// Whether what a replica said to be durable is in its image.
-fn durable(replica: &Replica, recovered: &Observed<'_>, place: &str, found: &mut Found) {
+fn durable(
+    group: &Group,
+    replica: &Replica,
+    (recovered, place): (&Observed<'_>, &str),
+    found: &mut Found,
+) {
     let claim = replica.promised();
     if replica.state.damaged || claim.0 == 0 {
         return;
     }
     let there = &recovered.state;
     if there.before > replica.state.commit {
-        // An image from a leader has replaced the log: it holds all that is committed, and what was
-        // acknowledged to an earlier leader and is not in it never will be.
-        return;
+        // An image from a leader has come, which holds what is committed. It replaces a log that does not
+        // hold its last entry: what was acknowledged to an earlier leader beyond that never will be.
+        let Some(last) = group.committed(there.before) else {
+            found.report(NAME, || {
+                let index = there.before.0;
+                format!("{}: {place} shows an image up to {index}, not committed", who(replica))
+            });
+            return;
+        };
+        if replica.terms.at(there.before) != Some(last.term) {
+            return;
+        }
     }
     if there.last < claim {
         found.report(NAME, || {
@@ -302,6 +333,18 @@ mod tests {
         stage.replica(1).state.damaged = true;
         stage.recover(1);
         stage.clean();
+    }
+
+    #[test]
+    fn damage_that_is_not_noticed_is_found() {
+        let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
+        stage.crash(1);
+        stage.harm(1);
+        stage.replica(1).lose_from(1);
+        stage.recover(1);
+        stage.violates(NAME);
     }
 
     #[test]

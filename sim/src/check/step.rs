@@ -7,8 +7,9 @@ use super::log_matching::LogMatching;
 use super::observe::Observed;
 use super::reply_matches_commit::ReplyMatchesCommit;
 use super::{
-    Checkers, applied_monotonic, committed_immutable, durable_quorum, leader_completeness,
-    promise_is_durable, shadow_match, state_equal, state_machine_safety, term_monotonic,
+    Checkers, applied_monotonic, commit_is_final, committed_immutable, durable_quorum,
+    leader_completeness, promise_is_durable, shadow_match, state_equal, state_machine_safety,
+    term_monotonic,
 };
 
 impl Checkers {
@@ -20,7 +21,7 @@ impl Checkers {
         if !fresh && unchanged(&group.replicas[place], new) {
             return;
         }
-        if fresh && promise_is_durable::intact(&group.replicas[place], new) {
+        if fresh && promise_is_durable::intact(group, place, new) {
             // Whatever was harmed on the disk, it was nothing of this group's.
             group.replicas[place].harmed = false;
         }
@@ -29,7 +30,7 @@ impl Checkers {
         term_monotonic::check(&change, &group.replicas[place], found);
         applied_monotonic::check(&change, found);
         if fresh {
-            promise_is_durable::restarted(&group.replicas[place], new, found);
+            promise_is_durable::restarted(group, place, new, found);
         }
         follow_log(&change, group, &mut self.log_matching, &mut self.replies, found);
         take_note(&change, &mut group.replicas[place]);
@@ -45,6 +46,9 @@ impl Checkers {
         }
         state_equal::check(&change, group, found);
         shadow_match::check(&change, group, found);
+        if new.state.durable > old.durable && !fresh {
+            self.promises.synced(node, lane, group.id);
+        }
         let matched = &mut group.replicas[place].matched;
         matched.clear();
         matched.extend_from_slice(new.matched);
@@ -171,5 +175,6 @@ fn follow_commit(
     }
     if group.commit() > known {
         durable_quorum::check(change, group, found);
+        commit_is_final::check(change, group, found);
     }
 }

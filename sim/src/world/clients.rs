@@ -167,6 +167,17 @@ impl World {
         reachable(self, node) && self.connect(client, node)
     }
 
+    /// A client that waits for nothing goes to a node and asks, once or more.
+    pub(super) fn visit(&mut self, node: usize) {
+        let idle = |client: &Client| client.pending.is_empty() && client.name.is_none();
+        let Some(client) = self.clients.iter().position(idle) else { return };
+        if self.connect(client, node) {
+            for _ in 0..=self.chances.workload.up_to(2) {
+                self.ask(client);
+            }
+        }
+    }
+
     /// Asks something.
     fn ask(&mut self, client: usize) {
         let workload = &self.options.workload;

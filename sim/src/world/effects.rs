@@ -24,6 +24,8 @@ pub(super) enum Effect {
     HoldLater(Links, Time),
     /// Links carry little.
     Slow(Links),
+    /// Links carry no datagrams.
+    Mute(Links),
     /// Links come and go, until some time.
     Flap(Links, bool, Time),
     /// Messages of one kind are lost.
@@ -59,7 +61,7 @@ impl World {
         let Some(at) = self.active.iter().position(|active| active.id == id) else { return };
         let effect = self.active.remove(at).effect;
         match effect {
-            Effect::Cut(_) | Effect::Slow(_) => self.apply_links(),
+            Effect::Cut(_) | Effect::Slow(_) | Effect::Mute(_) => self.apply_links(),
             Effect::Hold(links) => {
                 self.apply_links();
                 let mut released = links;
@@ -98,6 +100,7 @@ impl World {
                     | Effect::Hold(_)
                     | Effect::HoldLater(..)
                     | Effect::Slow(_)
+                    | Effect::Mute(_)
                     | Effect::Flap(..)
             )
         });
@@ -120,6 +123,7 @@ impl World {
             | Effect::Hold(_)
             | Effect::HoldLater(..)
             | Effect::Slow(_)
+            | Effect::Mute(_)
             | Effect::Flap(..)
             | Effect::Loop(..)
             | Effect::Retiring(..) => {}
@@ -129,15 +133,18 @@ impl World {
     /// Which links are cut, held and slow follows from the effects that last.
     fn apply_links(&mut self) {
         let (mut cut, mut held, mut slow) = (Links::NONE, Links::NONE, Links::NONE);
+        let mut muted = Links::NONE;
         for active in &self.active {
             match active.effect {
                 Effect::Cut(links) | Effect::Flap(links, true, _) => cut.add(links),
                 Effect::Hold(links) => held.add(links),
                 Effect::Slow(links) => slow.add(links),
+                Effect::Mute(links) => muted.add(links),
                 _ => {}
             }
         }
         (self.network.cut, self.network.held, self.network.slow) = (cut, held, slow);
+        self.network.muted = muted;
     }
 
     /// A clock changes its rate: wake-ups that were planned by the old one are planned anew.

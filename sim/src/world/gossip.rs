@@ -15,6 +15,8 @@ use crate::trace;
 
 /// The cluster all nodes belong to.
 pub(super) const CLUSTER: ClusterId = ClusterId(0x5EED);
+/// The cluster of strangers.
+const ELSEWHERE: ClusterId = ClusterId(0xE15E);
 /// Port of the first node's gossip, less one.
 const PORT: u16 = 16_378;
 /// Settings that all nodes agree on, hashed.
@@ -38,18 +40,8 @@ impl World {
         // A driver takes its clock, and remembers the last number in case the clock went back.
         let wall = machine.clock.read(self.now).wall.0;
         let incarnation = wall.max(machine.gossip.incarnation + 1);
-        let seeds = (0..self.options.nodes).filter(|&other| other != node).map(address).collect();
-        let config = ClusterConfig {
-            cluster: CLUSTER,
-            node: NodeId(node as u32 + 1),
-            address: address(node),
-            fingerprint: FINGERPRINT,
-            about: Vec::new(),
-            seeds,
-            incarnation,
-            timing: self.options.gossip.clone(),
-            bug: self.options.bug,
-        };
+        let config = self.cluster_config(node, incarnation);
+        let machine = &mut self.nodes[node];
         let number = self.options.seed ^ (node as u64 + 1) << 56 ^ u64::from(machine.boot) << 40;
         let gossip = &mut machine.gossip;
         gossip.machine = Some(Cluster::new(config, Seed::from_number(number)));
@@ -98,6 +90,41 @@ impl World {
             self.wake_gossip(to);
         } else {
             self.pool.give(bytes);
+        }
+    }
+
+    /// A node of another cluster, where somebody has mistaken an address, knocks at one of ours. It bears
+    /// an id that nobody has here.
+    pub(super) fn stranger_knocks(&mut self, node: usize) {
+        let stranger = self.nodes.len();
+        let config = ClusterConfig {
+            cluster: ELSEWHERE,
+            seeds: vec![address(node)],
+            ..self.cluster_config(stranger, 1)
+        };
+        let mut machine = Cluster::new(config, Seed::from_number(self.options.seed));
+        let mut out = ClusterOutputs::default();
+        machine.turn(self.nodes[node].clock.read(self.now), &mut out).finish();
+        for (_, range) in &out.datagrams {
+            self.send_datagram(
+                stranger,
+                node,
+                &out.bytes[range.start as usize..range.end as usize],
+            );
+        }
+    }
+
+    fn cluster_config(&self, node: usize, incarnation: u64) -> ClusterConfig {
+        ClusterConfig {
+            cluster: CLUSTER,
+            node: NodeId(node as u32 + 1),
+            address: address(node),
+            fingerprint: FINGERPRINT,
+            about: Vec::new(),
+            seeds: (0..self.options.nodes).filter(|&other| other != node).map(address).collect(),
+            incarnation,
+            timing: self.options.gossip.clone(),
+            bug: self.options.bug,
         }
     }
 

@@ -145,18 +145,46 @@ impl World {
     pub fn settle(&mut self) {
         self.settling = true;
         let most = self.now + self.options.phases.settle;
-        let settled = self.run_while(most, |world| world.unsettled().is_none());
+        self.run_while(most, |world| {
+            world.unsettled().is_none() && world.checkers.members_apart().is_none()
+        });
         for client in &mut self.clients {
             client.done = true;
         }
         if self.violation().is_some() {
             return;
         }
-        if !settled {
-            let what = self.unsettled().unwrap_or_default();
+        if let Some(what) = self.unsettled() {
             self.object("Liveness", what);
+        } else if self.options.phases.muted && self.core().count() == self.nodes.len() {
+            self.mute_a_link();
         }
         self.checkers.at_end(Moment(self.now));
+    }
+
+    /// Once no node distrusts itself any more, datagrams between two nodes are lost for good.
+    fn mute_a_link(&mut self) {
+        let period = self.options.gossip.probe_every.0;
+        let healthy = |world: &Self| {
+            let mut machines = world.nodes.iter().filter_map(|node| node.gossip.machine.as_ref());
+            machines.all(|machine| machine.health() == 0)
+        };
+        let nodes = self.nodes.len();
+        if !self.run_while(self.now + 60 * period, healthy)
+            || self.checkers.members_apart().is_some()
+        {
+            return;
+        }
+        self.run_until(self.now + 2 * period);
+        let from = self.any_node();
+        let to = (from + 1 + self.chances.plan.up_to(nodes as u64 - 2) as usize) % nodes;
+        self.trace.note(self.now, format_args!("n{} -> n{} is muted", from + 1, to + 1));
+        self.network.muted.add(Links::one(from, to));
+        self.checkers.all_is_well();
+        // Each member is probed once a round.
+        self.run_until(self.now + 2 * nodes as u64 * period);
+        // Keys that end meanwhile are removed by one more entry.
+        self.run_while(self.now + self.options.phases.settle, |world| world.unsettled().is_none());
     }
 
     /// Why the healed part of the world has not settled yet.
@@ -197,6 +225,9 @@ impl World {
             let Some(own) = view(node) else {
                 return Some(format!("group {name}: node {} is down", replica.0));
             };
+            if own.term > best.term {
+                return Some(format!("group {name}: node {} stands for election", replica.0));
+            }
             if own.damaged {
                 return Some(format!("group {name}: node {} is damaged", replica.0));
             }

@@ -3,6 +3,7 @@
 use super::effects::Effect;
 use super::links::DropClass;
 use super::process::Stop;
+use super::triggers::Trigger;
 use super::{What, World};
 use crate::disk::Damage;
 use crate::fault::Fault;
@@ -54,6 +55,8 @@ impl World {
             | Fault::Swizzle
             | Fault::SlowLink
             | Fault::Reset
+            | Fault::Mute
+            | Fault::Stranger
             | Fault::DropClass => self.strike_links(fault, node, span),
             Fault::DiskStall
             | Fault::DiskSlow
@@ -76,6 +79,7 @@ impl World {
             | Fault::PowerCutAll
             | Fault::Pause
             | Fault::PauseLeader
+            | Fault::StaleLeader
             | Fault::SlowCpu
             | Fault::RestartLoop
             | Fault::Retire => self.strike_process(fault, node, span),
@@ -83,6 +87,8 @@ impl World {
             | Fault::CutVoter
             | Fault::IsolateNewLeader
             | Fault::HoldAcrossTerm
+            | Fault::HoldAnswers
+            | Fault::IsolateCut
             | Fault::CutAppender
             | Fault::CutAfterSnapshot
             | Fault::CrashTruncated
@@ -146,6 +152,8 @@ impl World {
             Fault::Swizzle => self.swizzle(span),
             Fault::SlowLink => self.begin(Effect::Slow(Links::of(node, nodes)), span),
             Fault::Reset => self.reset(node, other),
+            Fault::Mute => self.begin(Effect::Mute(Links::one(node, other)), span),
+            Fault::Stranger => self.stranger_knocks(node),
             _ => {
                 let after = self.chances.plan.up_to(20) as u32;
                 self.drop_class = DropClass::Choose(after);
@@ -314,6 +322,7 @@ impl World {
             }
             Fault::Pause => self.pause_for(node, span),
             Fault::PauseLeader => self.pause_for(leader, span),
+            Fault::StaleLeader => self.make_stale(leader, span),
             Fault::SlowCpu => {
                 self.nodes[node].turn_cost = self.chances.plan.between(1, 20) * MS;
                 self.begin(Effect::SlowCpu(node), span);
@@ -326,6 +335,20 @@ impl World {
                 self.retire(node);
                 self.begin(Effect::Retiring(node, self.now + 2_000 * MS), 10 * MS);
             }
+        }
+    }
+
+    /// A leader misses its own replacement; while it stands still and after, clients come to it.
+    fn make_stale(&mut self, leader: usize, span: Time) {
+        let replaced = 3 * self.options.timing.election_timeout.0;
+        let still = replaced + span;
+        self.pause_for(leader, still);
+        let links = Links::of(leader, self.nodes.len());
+        self.begin(Effect::Cut(links), still + replaced);
+        for _ in 0..3 {
+            let pause = replaced + self.chances.plan.up_to(span);
+            let trigger = Trigger::Visit { node: leader as u8 };
+            self.queue.push(self.now + pause, What::Triggered { trigger });
         }
     }
 

@@ -43,9 +43,9 @@ impl World {
         }
     }
 
-    /// Starts a process, if it is not running.
+    /// Starts a process, if it is not running and is not to stay broken.
     pub fn start(&mut self, node: usize) {
-        if self.nodes[node].up {
+        if self.nodes[node].up || self.nodes[node].abandoned {
             return;
         }
         self.trace.note(self.now, format_args!("n{} starts", node + 1));

@@ -20,6 +20,12 @@ pub(super) enum Trigger {
     Isolate { node: u8 },
     /// All links of a node hold their messages.
     Hold { node: u8 },
+    /// The link from one node to another holds its messages.
+    HoldLink { from: u8, to: u8 },
+    /// Two nodes are cut off together.
+    IsolateBoth { nodes: [u8; 2] },
+    /// A client that waits for nothing goes to a node and asks.
+    Visit { node: u8 },
     /// A process gives up because its disk failed, and starts again after a pause.
     GiveUp { node: u8, pause: Time },
 }
@@ -34,12 +40,13 @@ impl World {
         let (fault, trigger) = match event {
             Event::Campaigning { .. } => (Fault::CrashCandidate, Trigger::Crash { node: target }),
             Event::Following { .. } => (Fault::CutVoter, Trigger::PowerCut { node: target }),
-            Event::Leading { .. } if self.chances.triggers.chance(1, 2) => {
-                (Fault::IsolateNewLeader, Trigger::Isolate { node: target })
-            }
-            Event::Leading { .. } => (Fault::HoldAcrossTerm, Trigger::Hold { node: target }),
+            Event::Leading { .. } => self.against_new_leader(node),
             Event::SnapshotMade { .. } | Event::SnapshotInstalled { .. } => {
                 (Fault::CutAfterSnapshot, Trigger::PowerCut { node: target })
+            }
+            Event::Truncated { group, .. } if self.chances.triggers.chance(1, 2) => {
+                let leader = self.leader(*group).unwrap_or(node);
+                (Fault::IsolateCut, Trigger::IsolateBoth { nodes: [target, leader as u8] })
             }
             Event::Truncated { .. } => (Fault::CrashTruncated, Trigger::Crash { node: target }),
             Event::SnapshotSending { .. } => (Fault::CrashSender, Trigger::Crash { node: target }),
@@ -47,6 +54,19 @@ impl World {
             _ => return,
         };
         self.set_off(fault, trigger, 100);
+    }
+
+    fn against_new_leader(&mut self, leader: usize) -> (Fault, Trigger) {
+        let node = leader as u8;
+        match self.chances.triggers.up_to(2) {
+            0 => (Fault::IsolateNewLeader, Trigger::Isolate { node }),
+            1 => (Fault::HoldAcrossTerm, Trigger::Hold { node }),
+            _ => {
+                let nodes = self.nodes.len() as u64;
+                let from = (leader as u64 + self.chances.triggers.up_to(nodes - 1)) % nodes;
+                (Fault::HoldAnswers, Trigger::HoldLink { from: from as u8, to: node })
+            }
+        }
     }
 
     /// A node has just given its disk something to write: if it leads, it may be cut off right now.
@@ -90,6 +110,15 @@ impl World {
                 let links = Links::of(node as usize, self.nodes.len());
                 self.begin(Effect::Hold(links), span + self.options.timing.election_timeout.0);
             }
+            Trigger::HoldLink { from, to } => {
+                let links = Links::one(from as usize, to as usize);
+                self.begin(Effect::Hold(links), span + 4 * self.options.timing.election_timeout.0);
+            }
+            Trigger::IsolateBoth { nodes: [one, other] } => {
+                let links = Links::between(1 << one | 1 << other, self.nodes.len());
+                self.begin(Effect::Cut(links), span + self.options.timing.election_timeout.0);
+            }
+            Trigger::Visit { node } => self.visit(node as usize),
             Trigger::GiveUp { .. } => {}
         }
     }
