@@ -1,8 +1,9 @@
 //! A run from its start to its end: warm up, go wrong, heal, settle.
 
-use driftless_core::{GroupId, NodeId};
+use driftless_core::{GroupId, NodeId, Term};
 
 use super::links::DropClass;
+use super::node::Node;
 use super::process::Stop;
 use super::{What, World};
 use crate::check::Moment;
@@ -44,7 +45,9 @@ impl World {
         self.drop_class = DropClass::Off;
         self.options.disk.hiccups = 0;
         let damaged = self.nodes.iter().any(|machine| machine.damaged);
-        if self.options.phases.core_only && !damaged {
+        // The first term of a group needs the consent of all its replicas.
+        let born = self.groups().all(|group| self.is_born(group));
+        if self.options.phases.core_only && born && !damaged {
             self.abandon_some();
         }
         self.options.workload.patience = Time::MAX / 2;
@@ -128,6 +131,12 @@ impl World {
             2 => self.network.cut.add(deaf),
             _ => self.pause(node),
         }
+    }
+
+    fn is_born(&self, group: GroupId) -> bool {
+        let lane = self.lane_of(group);
+        let term = |machine: &Node| Some(machine.lanes[lane].engine.as_ref()?.view(group)?.term);
+        self.nodes.iter().filter_map(term).any(|term| term > Term(0))
     }
 
     fn has_core_majority(&self, group: GroupId) -> bool {
