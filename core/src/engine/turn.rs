@@ -266,6 +266,7 @@ impl<'t> Turn<'t> {
         self.tick_groups();
         self.go_on_waiting();
         self.finish_groups();
+        self.rise_if_outlived();
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
         let engine = &mut *self.engine;
