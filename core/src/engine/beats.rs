@@ -234,9 +234,14 @@ impl Turn<'_> {
         if let Some(stream) = self.engine.beats.streams.iter().find(|stream| stream.node == node) {
             self.engine.send_beat(stream, &mut self.out.sends);
         }
+        self.ask_if_blank(Some(node));
+    }
+
+    /// Groups that nothing is held of here may be new: the others are asked, or one of them.
+    pub(super) fn ask_if_blank(&mut self, only: Option<NodeId>) {
         self.each_group(|group, room| {
-            group.raft.ask_if_blank(Some(node), &mut room.io());
-            false
+            group.raft.ask_if_blank(only, &mut room.io());
+            group.raft.is_unborn()
         });
     }
 

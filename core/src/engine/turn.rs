@@ -62,7 +62,10 @@ impl<'t> Turn<'t> {
         self.engine.syncing_since = None;
         for news in durable.drain(..) {
             match news {
-                Durable::Begun => self.engine.begun = true,
+                Durable::Begun => {
+                    self.engine.begun = true;
+                    self.ask_if_blank(None);
+                }
                 Durable::Entry { group, index, record, .. } => {
                     self.with_group(group, |group, room| {
                         group.raft.entries_durable(index, record, &mut room.io());
