@@ -9,7 +9,7 @@ use crate::bytes::{
 use crate::ids::{ClusterId, GroupId, Index, LaneId, Life, NodeId, Term};
 
 /// The version of the format that this code writes, and the only one that it reads.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// Bytes before the body of a record.
 pub(super) const HEAD: usize = 16;
@@ -90,6 +90,9 @@ pub(super) struct Header {
     pub(super) damaged: bool,
     /// What was known to be unreadable when the segment was begun.
     pub(super) holes: Vec<Hole>,
+    /// The other segments that were needed then, and where they end: the header that first said so may not be
+    /// readable any more.
+    pub(super) ends: Vec<(u64, u64)>,
 }
 
 /// An image file, as the log names it.
@@ -366,6 +369,11 @@ fn put_header(buffer: &mut Vec<u8>, header: &Header) {
         put_u64(buffer, hole.from);
         put_u64(buffer, hole.to);
     }
+    put_u32(buffer, header.ends.len() as u32);
+    for (segment, end) in &header.ends {
+        put_u64(buffer, *segment);
+        put_u64(buffer, *end);
+    }
 }
 
 fn take_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
@@ -384,7 +392,11 @@ fn take_header(reader: &mut Reader<'_>) -> Result<Header, Malformed> {
     for _ in 0..reader.u32()? {
         holes.push(Hole { segment: reader.u64()?, from: reader.u64()?, to: reader.u64()? });
     }
-    Ok(Header { identity, life, oldest, previous, damaged, holes })
+    let mut ends = Vec::new();
+    for _ in 0..reader.u32()? {
+        ends.push((reader.u64()?, reader.u64()?));
+    }
+    Ok(Header { identity, life, oldest, previous, damaged, holes, ends })
 }
 
 fn put_group(buffer: &mut Vec<u8>, state: &GroupState) {

@@ -28,6 +28,8 @@ pub struct WalRecovery {
     ahead: usize,
     /// What the last header says cannot be read.
     lost: Vec<Hole>,
+    /// Where it says that other segments end.
+    ends: BTreeMap<u64, u64>,
     /// How many segments have been fed since.
     fed: usize,
     /// Images to read, last first. Filled when all segments have been fed.
@@ -110,6 +112,7 @@ impl WalRecovery {
             bug,
             ahead: segments.len(),
             lost: Vec::new(),
+            ends: BTreeMap::new(),
             segments,
             snapshots,
             fed: 0,
@@ -196,10 +199,11 @@ impl WalRecovery {
             recovered.groups.insert(group, said);
         }
         let oldest = self.known.oldest;
-        for &(segment, size) in &self.segments {
+        for &(segment, _) in &self.segments {
             if segment >= oldest && self.settled.contains(&segment) {
-                wal.segments.push_back((segment, size));
-                wal.bytes += size;
+                let end = self.ends[&segment];
+                wal.segments.push_back((segment, end));
+                wal.bytes += end;
             } else {
                 leftovers.push(FileId::Segment(segment));
             }
@@ -231,18 +235,23 @@ impl WalRecovery {
             if header.identity != self.identity {
                 return Err(WalError::Foreign(header.identity));
             }
-            self.lost = header.holes;
-            self.ahead = 0;
+            self.go_by(header);
             return Ok(());
         }
         let scanned = self.scan(newest, bytes)?;
         if scanned.may_count()
             && let Some(header) = scanned.header
         {
-            self.lost = header.holes;
-            self.ahead = 0;
+            self.go_by(header);
         }
         Ok(())
+    }
+
+    /// The last header that counts.
+    fn go_by(&mut self, header: Header) {
+        self.ahead = 0;
+        self.lost = header.holes;
+        self.ends = header.ends.into_iter().collect();
     }
 
     fn scan(&mut self, at: usize, bytes: Option<&[u8]>) -> Result<Scanned, WalError> {
@@ -297,7 +306,7 @@ impl WalRecovery {
                 }
                 self.settle(scanned, previous.end);
             } else {
-                let end = scanned.end(false).0;
+                let end = self.end_of(&scanned, false).0;
                 self.settle(scanned, end);
             }
         }
@@ -320,7 +329,7 @@ impl WalRecovery {
         }
         let always_torn = Bug::DamageIsTorn.active(self.bug);
         for scanned in core::mem::take(&mut self.unsettled) {
-            let (end, torn) = scanned.end(always_torn);
+            let (end, torn) = self.end_of(&scanned, always_torn);
             if torn {
                 let file = FileId::Segment(scanned.number);
                 self.events.push(Event::TornTail { file, offset: end });
@@ -329,10 +338,18 @@ impl WalRecovery {
         }
     }
 
+    /// Where the part of a segment ends that counts, if the next header does not say so; and whether there is
+    /// more: a torn tail.
+    fn end_of(&self, scanned: &Scanned, always_torn: bool) -> (u64, bool) {
+        let said = self.ends.get(&scanned.number).filter(|_| !always_torn);
+        said.map_or_else(|| scanned.end(always_torn), |end| (*end, false))
+    }
+
     /// Takes in what a segment says before `end`.
     fn settle(&mut self, scanned: Scanned, end: u64) {
         self.tail = scanned.tail(end);
         self.settled.push(scanned.number);
+        self.ends.insert(scanned.number, end);
         let always_torn = Bug::DamageIsTorn.active(self.bug);
         if !always_torn {
             self.found_holes.extend(scanned.holes(end));
@@ -411,6 +428,11 @@ impl WalRecovery {
         let there = |number| self.segments.iter().any(|segment| segment.0 == number);
         if oldest > 0 && !there(oldest) {
             self.found_holes.push(Hole { segment: oldest, from: 0, to: u64::MAX });
+        }
+        for (&segment, &to) in &self.ends {
+            if segment >= oldest && !self.settled.contains(&segment) {
+                self.found_holes.push(Hole { segment, from: 0, to });
+            }
         }
         // Not every life finds all that is known: the header that tells of a hole may lie in another one.
         let known = &mut self.known.holes;

@@ -321,6 +321,8 @@ impl Wal {
         assert!(self.buffer.is_empty(), "a flush goes to one segment");
         (self.number, self.chain) = (number, previous.chain);
         (self.written, self.synced, self.marked) = (0, 0, 0);
+        let others = self.segments.iter().filter(|segment| segment.0 != previous.segment);
+        let ends = others.copied().collect();
         self.segments.push_back((number, 0));
         let header = Record::Header(Header {
             identity: self.identity,
@@ -329,6 +331,7 @@ impl Wal {
             previous,
             damaged: self.damaged,
             holes: self.holes.clone(),
+            ends,
         });
         let states: Vec<_> = self.groups.iter().map(|(&group, log)| log.state(group)).collect();
         for copy in 0..2 {

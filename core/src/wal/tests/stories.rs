@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
 use crate::outputs::{DiskBatch, FileId};
 use crate::rng::{Chance, Seed};
-use crate::wal::record::{ALIGN, HEAD, Place, seal};
+use crate::wal::record::{ALIGN, HEAD, Place, VERSION, seal};
 use crate::wal::{Durable, Identity, WalError, WalRecovery};
 
 const LARGE: u64 = 1 << 20;
@@ -358,6 +358,27 @@ fn known_damage_is_not_new_when_what_told_of_it_was_unreadable_meanwhile() {
 }
 
 #[test]
+fn where_a_segment_ends_is_known_after_the_header_that_first_said_so_is_lost() {
+    let mut bench = bench();
+    for index in 1..=3 {
+        bench.entry(1, 1, index, &[1; 600]);
+        bench.settle();
+    }
+    for _ in 0..2 {
+        bench.restart();
+        bench.settle();
+    }
+    bench.disk.shorten(FileId::Segment(2), 50);
+    bench.restart();
+    assert!(bench.is_damaged(1));
+    bench.wal.repaired(GroupId(1));
+    bench.settle();
+    bench.disk.shorten(FileId::Segment(1), 800);
+    bench.restart();
+    assert!(bench.is_damaged(1), "{:?}", bench.recovered.events);
+}
+
+#[test]
 fn what_was_unreadable_stays_out_of_the_log_that_went_on_without_it() {
     let mut bench = bench();
     for index in 1..=3 {
@@ -484,10 +505,11 @@ fn a_log_of_another_version_is_refused() {
     let mut header = bench.disk.read(FileId::Segment(1)).expect("it is readable")[..96].to_vec();
     let body = u32::from_le_bytes(header[..4].try_into().expect("four bytes")) as usize;
     header.truncate((HEAD + body).next_multiple_of(ALIGN));
-    header[HEAD..HEAD + 2].copy_from_slice(&2_u16.to_le_bytes());
+    let other = VERSION + 1;
+    header[HEAD..HEAD + 2].copy_from_slice(&other.to_le_bytes());
     seal(&mut header, body, Place { segment: 1, offset: 0 }, true);
     let mut recovery = WalRecovery::new(IDENTITY, LARGE, &[(FileId::Segment(1), 96)], Bug::None);
-    assert_eq!(recovery.feed(Some(&header)), Err(WalError::Version(2)));
+    assert_eq!(recovery.feed(Some(&header)), Err(WalError::Version(other)));
 }
 
 #[test]
