@@ -281,6 +281,18 @@ pub enum Bug {
     RefusalForgotten,
     /// A snapshot that entries have overtaken while it came voids them in the log on disk.
     ImageVoidsNewer,
+    /// A voter says yes to whoever asks, though it has voted for another one in that term.
+    VotesTwice,
+    /// A follower takes entries without looking at the term of the one before them.
+    PreviousTermIgnored,
+    /// All replicas of a group stand for election at the same moment, again and again.
+    NoSpread,
+    /// A leader hands back to the replica behind it, whichever should lead.
+    HandsOnward,
+    /// A disk that holds nothing is taken for a new one.
+    LostDiskIsNew,
+    /// A restarted replica leaves out the last chunk of its image.
+    LastChunkLeftOut,
 }
 
 impl Bug {

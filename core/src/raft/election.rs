@@ -50,7 +50,13 @@ impl Raft {
             return;
         }
         let rank = config.voters.iter().position(|node| *node == self.me).unwrap_or_default();
-        let spread = io.config.timing.election_spread.0;
+        if io.bug(Bug::NoSpread) {
+            self.campaign_at = Some(io.now.plus(least));
+            return;
+        }
+        // Those that have collided draw from more and more, or slow disks let them collide for ever.
+        let doublings = self.electing.lost.clamp(1, 5) - 1;
+        let spread = io.config.timing.election_spread.0 << doublings;
         let stagger = spread / 2 * rank as u64 / config.voters.len() as u64;
         let wait = stagger + io.chance.up_to(spread / 2);
         self.campaign_at = Some(io.now.plus(least).plus(Span(wait)));
@@ -171,7 +177,8 @@ impl Raft {
         if ballot.term > self.term {
             self.follow(ballot.term, StepDown::HigherTerm, io);
         }
-        let free = self.vote.is_none_or(|vote| vote == from);
+        let twice = io.bug(Bug::VotesTwice);
+        let free = self.vote.is_none_or(|vote| vote == from) || twice;
         if !(free && up_to_date) {
             self.send_vote(from, self.term, false, false, io);
             return;
@@ -190,7 +197,7 @@ impl Raft {
     /// Says yes to whom this replica has voted for, now that the vote is on disk.
     pub(super) fn grant_vote_due<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if let Some(to) = self.electing.vote_due.take()
-            && self.vote == Some(to)
+            && (self.vote == Some(to) || io.bug(Bug::VotesTwice))
         {
             self.plan_campaign(io.config.timing.election_timeout, io);
             self.send_vote(to, self.term, false, true, io);
