@@ -28,6 +28,8 @@ pub enum Event {
     /// Another node knows a life of this node that is later than what the disk says: the disk was wiped, or
     /// put back to an older state. All groups count as damaged from now on.
     Forgot { told_by: NodeId, life: Life, known: Life },
+    /// The log knows writes of a later life of this node than its disk does: a life above it begins.
+    Outlived { life: Life, later: Life },
     /// All replicas of a group hold nothing: the group is new, and this one takes part in it.
     Born { group: GroupId },
     /// A replica that had lost promises to damage has made up for them and votes again.

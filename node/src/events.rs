@@ -46,7 +46,8 @@ pub fn tell(lane: LaneId, event: &Event) {
             told_by = told_by.0,
             "the data directory was wiped or put back to an older state: what it lacks is fetched before this node votes again"
         ),
-        Event::Damaged { .. }
+        Event::Outlived { .. }
+        | Event::Damaged { .. }
         | Event::ClockAhead { .. }
         | Event::PeerMalformed { .. }
         | Event::AnswerLost { .. }

@@ -80,6 +80,9 @@ pub fn describe(event: &Event) -> String {
             known.number(),
             told_by.0
         ),
+        Event::Outlived { life, later } => {
+            format!("life {} meets writes of life {}", life.number(), later.number())
+        }
         Event::Repaired { group, index } => format!("g{} repaired up to {}", group.0, index.0),
         Event::SnapshotMade { group, index } => format!("g{} snapshot up to {}", group.0, index.0),
         Event::SnapshotInstalled { group, index } => {

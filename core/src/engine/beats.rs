@@ -235,29 +235,54 @@ impl Turn<'_> {
         if let Some(stream) = self.engine.beats.streams.iter().find(|stream| stream.node == node) {
             self.engine.send_beat(stream, &mut self.out.sends);
         }
+        self.ask_if_blank(Some(node));
+    }
+
+    /// Groups that nothing is held of here may be new: the others are asked, or one of them.
+    pub(super) fn ask_if_blank(&mut self, only: Option<NodeId>) {
         self.each_group(|group, room| {
-            group.raft.ask_if_blank(Some(node), &mut room.io());
-            false
+            group.raft.ask_if_blank(only, &mut room.io());
+            group.raft.is_unborn()
         });
     }
 
     /// This disk was put back to an older state, or is not the one it was: `from` has heard a later life of this node.
     /// What was promised since is not known here, so all groups make up for it before they take part again.
-    /// Commands on their way bear numbers of the life that ends: nobody can learn what becomes of them.
     fn forget(&mut self, from: NodeId, known: Life) {
         let engine = &mut *self.engine;
         self.out.events.push(Event::Forgot { told_by: from, life: engine.life, known });
         let others = engine.placement.factor() > 1;
+        self.rise(known, others);
+        self.each_group(|group, room| {
+            if others {
+                group.raft.forget(&mut room.io());
+            }
+            true
+        });
+    }
+
+    /// Writes of this node are not applied any more, because a later life of it has written before: the disk was
+    /// lost, and so were the memories of all that had heard of it. Its replicas have been repaired since.
+    pub(super) fn rise_if_outlived(&mut self) {
+        let engine = &*self.engine;
+        let (own, later) = (engine.life, engine.outlived);
+        if engine.begun && later != own && later.number() >= own.number() {
+            self.out.events.push(Event::Outlived { life: own, later });
+            self.rise(later, false);
+        }
+    }
+
+    /// Begins a life above one that was known. Commands on their way bear numbers of the life that ends: nobody can
+    /// learn what becomes of them.
+    fn rise(&mut self, above: Life, damaged: bool) {
+        let engine = &mut *self.engine;
         let salt = engine.chance.bits() as u32;
-        engine.wal.rise(known, salt, others);
+        engine.wal.rise(above, salt, damaged);
         engine.life = engine.wal.life();
         engine.begun = false;
         self.each_partition(|partition, room| {
             partition.outbox.lose_all(partition.id, room);
-            if let Some(group) = partition.group.as_mut().filter(|_| others) {
-                group.raft.forget(&mut room.io());
-            }
-            true
+            false
         });
     }
 

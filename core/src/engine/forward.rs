@@ -6,7 +6,7 @@ use crate::engine::whole::NO_GROUP;
 use crate::engine::{Turn, find};
 use crate::entry::Forwarded;
 use crate::group::{Arrival, Origin, Request, writes};
-use crate::ids::{GroupId, LaneId, NodeId, Term};
+use crate::ids::{GroupId, LaneId, Life, NodeId, Term};
 use crate::message::{Answer, Fate, Forward, Handoff};
 use crate::resp::{Args, ArgsBuffer};
 
@@ -106,6 +106,12 @@ impl Turn<'_> {
     /// What became of a command that was forwarded from here.
     pub(super) fn on_answer(&mut self, answer: &Answer<'_>) {
         if answer.life != self.engine.life {
+            return;
+        }
+        if answer.fate == Fate::Outlived {
+            // Whatever the bytes are, a later life does no harm.
+            let later = answer.bytes.try_into().map_or(answer.life.0, u64::from_le_bytes);
+            self.engine.outlived = self.engine.outlived.max(Life(later));
             return;
         }
         let (partitions, mut room) = self.engine.split(self.out);

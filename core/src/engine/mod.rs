@@ -56,6 +56,8 @@ pub struct Engine {
     /// Clients that ever connected.
     connections: u64,
     chance: Chance,
+    /// The latest life of this node that somebody else has told of.
+    outlived: Life,
     counts: Counts,
     /// How often each command was run, by its id.
     calls: Vec<u64>,
@@ -181,6 +183,7 @@ impl Engine {
             sessions: &mut self.sessions,
             out,
             counts: &mut self.counts,
+            outlived: &mut self.outlived,
             scratch: &mut self.scratch,
         };
         (&mut self.partitions, room)

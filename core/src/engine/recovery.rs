@@ -12,7 +12,7 @@ use crate::engine::beats::Beats;
 use crate::engine::lead_back::{Home, Strays};
 use crate::engine::{Engine, Partition};
 use crate::group::{Counts, Group, Outbox};
-use crate::ids::{GroupId, NodeId};
+use crate::ids::{GroupId, Life, NodeId};
 use crate::outputs::{FileId, Outputs};
 use crate::placement::Placement;
 use crate::pulse::Pulse;
@@ -129,6 +129,7 @@ fn assemble(
         settings: settings(&config),
         connections: 0,
         chance,
+        outlived: Life(0),
         counts: Counts::default(),
         calls: alloc::vec![0; CommandId::COUNT],
         pause: None,

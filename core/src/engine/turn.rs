@@ -62,7 +62,10 @@ impl<'t> Turn<'t> {
         self.engine.syncing_since = None;
         for news in durable.drain(..) {
             match news {
-                Durable::Begun => self.engine.begun = true,
+                Durable::Begun => {
+                    self.engine.begun = true;
+                    self.ask_if_blank(None);
+                }
                 Durable::Entry { group, index, record, .. } => {
                     self.with_group(group, |group, room| {
                         group.raft.entries_durable(index, record, &mut room.io());
@@ -266,6 +269,7 @@ impl<'t> Turn<'t> {
         self.tick_groups();
         self.go_on_waiting();
         self.finish_groups();
+        self.rise_if_outlived();
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
         let engine = &mut *self.engine;

@@ -32,8 +32,10 @@ pub(crate) enum Verdict {
     Fresh,
     /// It was applied before: [`Answers::answer`] may still know the answer.
     Repeated,
-    /// An earlier one is missing, or its sender's life is over: it is not applied.
+    /// An earlier one is missing: it is not applied.
     Refused,
+    /// A later life of its sender, this one, has written before: it is not applied.
+    Outlived(Life),
 }
 
 impl Answers {
@@ -41,7 +43,7 @@ impl Answers {
     pub(crate) fn judge(&mut self, node: NodeId, sequence: Sequence) -> Verdict {
         let stream = self.streams.entry(node).or_default();
         if sequence.life < stream.life {
-            return Verdict::Refused;
+            return Verdict::Outlived(stream.life);
         }
         if sequence.life > stream.life {
             *stream = Stream { life: sequence.life, ..Stream::default() };
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(answers.answer(NODE, sequence(1, 2, 0)), None, "2 is settled");
         assert_eq!(answers.answer(NODE, sequence(1, 6, 0)), Some(b"six".to_vec()));
         assert_eq!(answers.judge(NODE, sequence(2, 1, 0)), Verdict::Fresh, "a new life");
-        assert_eq!(answers.judge(NODE, sequence(1, 7, 6)), Verdict::Refused, "an old life");
+        assert_eq!(answers.judge(NODE, sequence(1, 7, 6)), Verdict::Outlived(Life(2)));
     }
 
     #[test]

@@ -158,6 +158,10 @@ impl Desk<'_, '_, '_> {
                 self.room.not_taken(self.group, origin, Fate::Overwritten, reign, None);
                 None
             }
+            Verdict::Outlived(later) => {
+                self.room.outlived(self.group, node, self.waiter.origin, later);
+                None
+            }
         };
         if let Some(answer) = answer {
             self.room.answer_bytes(self.group, self.waiter.origin, &answer);

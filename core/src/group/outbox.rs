@@ -256,6 +256,8 @@ impl Outbox {
                     self.begin_attempt();
                 }
             }
+            // Another life will begin, without these commands.
+            Fate::Outlived => {}
             Fate::NotLeader | Fate::Busy | Fate::Gap => {
                 let current = attempt == self.attempt;
                 if self.queue.take_back(id, attempt) {

@@ -27,6 +27,8 @@ pub(crate) struct Room<'a> {
     pub(crate) sessions: &'a mut Sessions,
     pub(crate) out: &'a mut Outputs,
     pub(crate) counts: &'a mut Counts,
+    /// The latest life that this node is known to have had; see [`Fate::Outlived`].
+    pub(crate) outlived: &'a mut Life,
     /// Reused memory for an answer or an entry on its way.
     pub(crate) scratch: &'a mut Vec<u8>,
 }
@@ -143,6 +145,19 @@ impl Room<'_> {
                 let answer = Answer { group, life, attempt, id, fate, reign, leader, bytes };
                 message::send(&mut self.out.sends, node.0, &Message::Answer(answer));
             }
+        }
+    }
+
+    /// A write of `node` bears the number of a life that is over for the log: it was not applied, and `node`
+    /// has to learn of the later one. It may be this one.
+    pub(crate) fn outlived(&mut self, group: GroupId, node: NodeId, origin: Origin, later: Life) {
+        if node == self.config.node {
+            *self.outlived = later.max(*self.outlived);
+        } else if let Origin::Peer { node, life, attempt, id } = origin {
+            let (fate, reign, leader) = (Fate::Outlived, Term(0), None);
+            let bytes = &later.0.to_le_bytes();
+            let answer = Answer { group, life, attempt, id, fate, reign, leader, bytes };
+            message::send(&mut self.out.sends, node.0, &Message::Answer(answer));
         }
     }
 

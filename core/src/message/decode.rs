@@ -188,6 +188,7 @@ fn take_answer<'a>(reader: &mut Reader<'a>) -> Result<Answer<'a>, Malformed> {
             2 => Fate::NotLeader,
             3 => Fate::Busy,
             4 => Fate::Gap,
+            5 => Fate::Outlived,
             _ => return Err(Malformed),
         },
         reign: Term(reader.u64()?),

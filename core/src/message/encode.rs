@@ -226,6 +226,7 @@ fn put_answer(lane: &mut Vec<u8>, answer: &Answer<'_>) -> usize {
             Fate::NotLeader => 2,
             Fate::Busy => 3,
             Fate::Gap => 4,
+            Fate::Outlived => 5,
         },
     );
     put_u64(lane, answer.reign.0);

@@ -228,6 +228,8 @@ pub(crate) enum Fate {
     Busy,
     /// Neither it nor anything behind it in the attempt is taken: something before it did not arrive.
     Gap,
+    /// Surely not applied: a later life of its sender has written here before. The bytes are that life.
+    Outlived,
 }
 
 /// The answer to a [`Forward`].

@@ -131,6 +131,7 @@ fn commands_and_their_answers_come_back() {
         (Fate::NotLeader, Some(NodeId(3))),
         (Fate::Busy, Some(NodeId(1))),
         (Fate::Gap, Some(NodeId(1))),
+        (Fate::Outlived, None),
     ] {
         check(&Message::Answer(Answer {
             group: GROUP,

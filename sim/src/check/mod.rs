@@ -168,7 +168,7 @@ impl Checkers {
             if let Event::SnapshotInstalled { group, index } = *event {
                 self.replaced(group, node, index);
             }
-            if let Event::Forgot { .. } = event {
+            if let Event::Forgot { .. } | Event::Outlived { .. } = event {
                 self.forgot(node, lane, engine);
             }
             if let Event::Truncated { group, .. } = *event {
