@@ -221,7 +221,7 @@ pub enum Bug {
     CommitUnbounded,
     /// Votes of an earlier term are counted.
     StaleVoteCounted,
-    /// Acknowledgements of an earlier term move `match`.
+    /// Acknowledgements of an earlier term move `match`, late ones and those of an earlier reign.
     StaleAckCounted,
     /// A follower acknowledges its own last index instead of what it was sent.
     AckOwnLast,
@@ -285,8 +285,6 @@ pub enum Bug {
     VotesTwice,
     /// A follower takes entries without looking at the term of the one before them.
     PreviousTermIgnored,
-    /// All replicas of a group stand for election at the same moment, again and again.
-    NoSpread,
     /// A leader hands back to the replica behind it, whichever should lead.
     HandsOnward,
     /// A disk that holds nothing is taken for a new one.

@@ -50,13 +50,7 @@ impl Raft {
             return;
         }
         let rank = config.voters.iter().position(|node| *node == self.me).unwrap_or_default();
-        if io.bug(Bug::NoSpread) {
-            self.campaign_at = Some(io.now.plus(least));
-            return;
-        }
-        // Those that have collided draw from more and more, or slow disks let them collide for ever.
-        let doublings = self.electing.lost.clamp(1, 5) - 1;
-        let spread = io.config.timing.election_spread.0 << doublings;
+        let spread = io.config.timing.election_spread.0;
         let stagger = spread / 2 * rank as u64 / config.voters.len() as u64;
         let wait = stagger + io.chance.up_to(spread / 2);
         self.campaign_at = Some(io.now.plus(least).plus(Span(wait)));
@@ -289,6 +283,10 @@ impl Raft {
         let hold_until =
             if at_once { io.now } else { self.foreign_at.plus(Self::lease_bound(io.config)) };
         self.leading = Some(Leading::new(self, hold_until, io.now));
+        #[cfg(feature = "planted")]
+        if let Some(leading) = self.leading.as_mut().filter(|_| io.bug(Bug::StaleAckCounted)) {
+            leading.count_stale(&self.stale);
+        }
         self.electing.votes.clear();
         io.events.push(Event::Leading { group: self.group, term: self.term });
     }

@@ -139,6 +139,11 @@ impl Group {
         Self { id, replicas, committed: Vec::new(), committed_in: Vec::new() }
     }
 
+    /// How often its replicas have started.
+    pub fn starts(&self) -> u64 {
+        self.replicas.iter().map(|replica| replica.starts).sum()
+    }
+
     /// How many are a majority.
     pub fn majority(&self) -> usize {
         self.replicas.len() / 2 + 1

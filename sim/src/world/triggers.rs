@@ -22,8 +22,6 @@ pub(super) enum Trigger {
     Hold { node: u8 },
     /// The link from one node to another holds its messages.
     HoldLink { from: u8, to: u8 },
-    /// A leader is cut off with one companion, whose answers are held until it leads again.
-    Deceive { leader: u8, companion: u8 },
     /// Two nodes are cut off together.
     IsolateBoth { nodes: [u8; 2] },
     /// A client that waits for nothing goes to a node and asks.
@@ -37,9 +35,6 @@ impl World {
     pub(super) fn consider_triggers(&mut self, node: usize, event: &Event) {
         if !self.faulty || self.options.faults.trigger == 0 {
             return;
-        }
-        if matches!(event, Event::Leading { .. }) {
-            self.release_answers(node);
         }
         let target = node as u8;
         let (fault, trigger) = match event {
@@ -76,46 +71,12 @@ impl World {
 
     /// A node has just given its disk something to write: if it leads, it may be cut off right now.
     pub(super) fn consider_append(&mut self, node: usize) {
-        if !self.faulty || self.options.faults.trigger == 0 {
+        if !self.faulty || self.options.faults.trigger == 0 || !self.options.may(Fault::CutAppender)
+        {
             return;
         }
-        let [cut, hold] = [Fault::CutAppender, Fault::HoldAnswers].map(|it| self.options.may(it));
-        if !(cut || hold) || !self.groups().any(|group| self.leader(group) == Some(node)) {
-            return;
-        }
-        let leader = node as u8;
-        if cut {
-            self.set_off(Fault::CutAppender, Trigger::Isolate { node: leader }, 2_000);
-        }
-        let nodes = self.nodes.len();
-        if hold && nodes > 1 {
-            let step = 1 + self.chances.triggers.up_to(nodes as u64 - 2) as usize;
-            let companion = ((node + step) % nodes) as u8;
-            self.set_off(Fault::HoldAnswers, Trigger::Deceive { leader, companion }, 2_000);
-        }
-    }
-
-    /// What a leader was not told in an earlier reign, it is told soon after the next one has begun.
-    fn release_answers(&mut self, leader: usize) {
-        let nodes = self.nodes.len();
-        for active in &self.active {
-            let Effect::Hold(held) = active.effect else { continue };
-            if (0..nodes).any(|from| from != leader && held == Links::one(from, leader)) {
-                self.queue.push(self.now + MS, What::Effect { id: active.id });
-            }
-        }
-    }
-
-    /// What the leader appends from now on, its companion alone has; what it says of it comes too late.
-    fn deceive(&mut self, leader: usize, companion: usize, span: Time) {
-        let timeout = self.options.timing.election_timeout.0;
-        let both = Links::between(1 << leader | 1 << companion, self.nodes.len());
-        self.begin(Effect::Cut(both), 2 * timeout);
-        let answers = Links::one(companion, leader);
-        self.begin(Effect::Hold(answers), 8 * timeout + span);
-        for part in 0..4 {
-            let trigger = Trigger::Visit { node: leader as u8 };
-            self.queue.push(self.now + part * timeout / 8 + 1, What::Triggered { trigger });
+        if self.groups().any(|group| self.leader(group) == Some(node)) {
+            self.set_off(Fault::CutAppender, Trigger::Isolate { node: node as u8 }, 2_000);
         }
     }
 
@@ -156,9 +117,6 @@ impl World {
             Trigger::IsolateBoth { nodes: [one, other] } => {
                 let links = Links::between(1 << one | 1 << other, self.nodes.len());
                 self.begin(Effect::Cut(links), span + self.options.timing.election_timeout.0);
-            }
-            Trigger::Deceive { leader, companion } => {
-                self.deceive(leader as usize, companion as usize, span);
             }
             Trigger::Visit { node } => self.visit(node as usize),
             Trigger::GiveUp { .. } => {}
