@@ -221,7 +221,7 @@ pub enum Bug {
     CommitUnbounded,
     /// Votes of an earlier term are counted.
     StaleVoteCounted,
-    /// Acknowledgements of an earlier term move `match`.
+    /// Acknowledgements of an earlier term move `match`, late ones and those of an earlier reign.
     StaleAckCounted,
     /// A follower acknowledges its own last index instead of what it was sent.
     AckOwnLast,
@@ -281,6 +281,16 @@ pub enum Bug {
     RefusalForgotten,
     /// A snapshot that entries have overtaken while it came voids them in the log on disk.
     ImageVoidsNewer,
+    /// A voter says yes to whoever asks, though it has voted for another one in that term.
+    VotesTwice,
+    /// A follower takes entries without looking at the term of the one before them.
+    PreviousTermIgnored,
+    /// A leader hands back to the replica behind it, whichever should lead.
+    HandsOnward,
+    /// A disk that holds nothing is taken for a new one.
+    LostDiskIsNew,
+    /// A restarted replica leaves out the last chunk of its image.
+    LastChunkLeftOut,
 }
 
 impl Bug {

@@ -96,7 +96,8 @@ faults! {
     Pause = "pause",
     /// A leader's process stands still.
     PauseLeader = "pause-leader",
-    /// A leader's process stands still and is cut off; it goes on while it still is, and clients ask it.
+    /// A leader's process stands still and is cut off; it goes on while it still is, and clients ask it;
+    /// or the others forget it, by a new start, while it is cut off.
     StaleLeader = "stale-leader",
     /// Each turn takes a node long.
     SlowCpu = "slow-cpu",

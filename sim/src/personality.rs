@@ -119,6 +119,13 @@ fn draw_timing(chance: &mut Chance, timing: &mut Timing) {
         }
         1 => timing.election_spread = Span::millis(50),
         2 => timing.lease = Span::millis(100),
+        3 => {
+            // Whoever starts anew stands long before an old leader notices that nobody hears it.
+            timing.beat_every = Span::millis(400);
+            timing.election_timeout = Span::millis(900);
+            timing.election_spread = Span::millis(100);
+            timing.lease = Span::millis(850);
+        }
         _ => {}
     }
     timing.patience = Span::millis(pick(chance, &[500, 2_000, 5_000]));

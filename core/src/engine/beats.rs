@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader, put_u32, put_u64};
+use crate::config::Bug;
 use crate::engine::{Engine, Turn, find};
 use crate::event::Event;
 use crate::ids::{GroupId, Life, NodeId, Term};
@@ -384,7 +385,8 @@ impl Turn<'_> {
         let replicas = engine.placement.replicas(id);
         if leader.is_some_and(|(node, _)| node == me) {
             partition.home.arrive(engine.now.mono, engine.config.timing.lead_back_after);
-            engine.strays.note(id, replicas[0] != me);
+            let onward = Bug::HandsOnward.active(engine.config.bug);
+            engine.strays.note(id, replicas[0] != me || onward);
         } else {
             engine.strays.note(id, false);
         }

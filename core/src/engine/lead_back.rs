@@ -5,6 +5,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
+use crate::config::Bug;
 use crate::engine::{Turn, find};
 use crate::ids::GroupId;
 use crate::time::{Instant, Span};
@@ -106,7 +107,11 @@ impl Turn<'_> {
         let replicas = room.placement.replicas(id);
         let steady = |node| node == room.config.node || room.pulse.steady(node, now, calm);
         let may = now >= partition.home.not_before && replicas.iter().all(|node| steady(*node));
-        if !may || !group.raft.hand_back(replicas[0], &mut room.io()) {
+        let onward = Bug::HandsOnward.active(room.config.bug);
+        let behind =
+            replicas.iter().position(|node| *node == room.config.node).unwrap_or_default() + 1;
+        let to = if onward { replicas[behind % replicas.len()] } else { replicas[0] };
+        if !may || !group.raft.hand_back(to, &mut room.io()) {
             return false;
         }
         partition.home.leave(now, calm);

@@ -18,7 +18,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader};
-use crate::config::EngineConfig;
+use crate::config::{Bug, EngineConfig};
 use crate::entry;
 use crate::ids::{GroupId, Index, NodeId, Term};
 use crate::message::{Append, take_entry};
@@ -106,7 +106,9 @@ impl Group {
         let mut image = image::Image::empty(config.secret, first.clone());
         let (mut index, mut term) = (Index(0), Term(0));
         if let Some((at, at_term, chunks)) = found.image {
-            match image::Image::load(config.secret, first, &chunks) {
+            let cut = Bug::LastChunkLeftOut.active(config.bug) && chunks.len() > 1;
+            let chunks = &chunks[..chunks.len() - usize::from(cut)];
+            match image::Image::load(config.secret, first, chunks) {
                 Ok(loaded) => {
                     image = loaded;
                     (index, term) = (at, at_term);

@@ -171,7 +171,8 @@ impl Raft {
         if ballot.term > self.term {
             self.follow(ballot.term, StepDown::HigherTerm, io);
         }
-        let free = self.vote.is_none_or(|vote| vote == from);
+        let twice = io.bug(Bug::VotesTwice);
+        let free = self.vote.is_none_or(|vote| vote == from) || twice;
         if !(free && up_to_date) {
             self.send_vote(from, self.term, false, false, io);
             return;
@@ -190,7 +191,7 @@ impl Raft {
     /// Says yes to whom this replica has voted for, now that the vote is on disk.
     pub(super) fn grant_vote_due<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if let Some(to) = self.electing.vote_due.take()
-            && self.vote == Some(to)
+            && (self.vote == Some(to) || io.bug(Bug::VotesTwice))
         {
             self.plan_campaign(io.config.timing.election_timeout, io);
             self.send_vote(to, self.term, false, true, io);
@@ -282,6 +283,10 @@ impl Raft {
         let hold_until =
             if at_once { io.now } else { self.foreign_at.plus(Self::lease_bound(io.config)) };
         self.leading = Some(Leading::new(self, hold_until, io.now));
+        #[cfg(feature = "planted")]
+        if let Some(leading) = self.leading.as_mut().filter(|_| io.bug(Bug::StaleAckCounted)) {
+            leading.count_stale(&self.stale);
+        }
         self.electing.votes.clear();
         io.events.push(Event::Leading { group: self.group, term: self.term });
     }

@@ -52,7 +52,9 @@ impl Raft {
         }
         let held = self.log.term(append.previous);
         let known = append.previous < self.log.before();
-        if !known && held != Some(append.previous_term) {
+        let fits = held == Some(append.previous_term)
+            || (io.bug(Bug::PreviousTermIgnored) && held.is_some());
+        if !known && !fits {
             self.refuse(from, append, io);
             return Ok(());
         }

@@ -179,7 +179,8 @@ impl WalRecovery {
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
         self.scans.retain(&self.settled);
-        let unknown = begin.peers && self.known.life == Life(0);
+        let taken_for_new = Bug::LostDiskIsNew.active(self.bug);
+        let unknown = begin.peers && self.known.life == Life(0) && !taken_for_new;
         let mut leftovers = Vec::new();
         if !fresh {
             // The record that named one of them may have been lost.

@@ -61,6 +61,8 @@ pub struct Replica {
     pub harmed: bool,
     /// Which run of its process this is.
     pub life: Life,
+    /// How often its process has started.
+    pub starts: u64,
     /// Up to where its disk holds its entries whatever it says: a new life does not count on what it reads
     /// until it has synced it again, though an earlier one had.
     pub kept: Index,
@@ -83,6 +85,7 @@ impl Replica {
             up: false,
             harmed: false,
             life: Life(0),
+            starts: 0,
             kept: Index(0),
             trusted: false,
             replay_until: Index(0),
@@ -134,6 +137,11 @@ impl Group {
     pub fn new(id: GroupId, members: &[NodeId]) -> Self {
         let replicas = members.iter().map(|&node| Replica::new(id, node)).collect();
         Self { id, replicas, committed: Vec::new(), committed_in: Vec::new() }
+    }
+
+    /// How often its replicas have started.
+    pub fn starts(&self) -> u64 {
+        self.replicas.iter().map(|replica| replica.starts).sum()
     }
 
     /// How many are a majority.

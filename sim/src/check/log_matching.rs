@@ -5,7 +5,7 @@
 //! term of the entry before it must be those first seen at its (index, term). By induction all that is
 //! before is the same as well.
 //!
-//! Finds: `ChecksumNotChained` (old records come back as new ones), `TruncateOnOverlap`, `AckOwnLast`,
+//! Finds: `PreviousTermIgnored`, `ChecksumNotChained` (old records come back as new ones), `TruncateOnOverlap`, `AckOwnLast`,
 //! `SnapshotWrongTerm`, whatever lets two leaders write in one term.
 
 use std::collections::BTreeMap;

@@ -371,6 +371,7 @@ impl Checkers {
             group.replicas.get_mut(place)
         }) {
             replica.life = life;
+            replica.starts += 1;
         }
         self.look(node, lane, new, true);
     }

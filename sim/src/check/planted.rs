@@ -74,7 +74,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 39] = [
+pub const ALL: [Bug; 44] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -114,6 +114,11 @@ pub const ALL: [Bug; 39] = [
     Bug::DeadRevivedByRumour,
     Bug::RefusalForgotten,
     Bug::ImageVoidsNewer,
+    Bug::VotesTwice,
+    Bug::PreviousTermIgnored,
+    Bug::HandsOnward,
+    Bug::LostDiskIsNew,
+    Bug::LastChunkLeftOut,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -127,7 +132,10 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::StaleVoteCounted
         | Bug::StepDownClearsVote
         | Bug::DamagedVotes
-        | Bug::LifeReused => elections(bug),
+        | Bug::LifeReused
+        | Bug::VotesTwice
+        | Bug::HandsOnward
+        | Bug::LostDiskIsNew => elections(bug),
         Bug::OldTermCommit
         | Bug::AckBeforeDurable
         | Bug::LeaderCountsUndurable
@@ -137,7 +145,8 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::AckOwnLast
         | Bug::QuorumIsHalf
         | Bug::UnsortedQuorum
-        | Bug::SyncCreditedByIndex => replication(bug),
+        | Bug::SyncCreditedByIndex
+        | Bug::PreviousTermIgnored => replication(bug),
         Bug::ReadWithoutLease
         | Bug::ReadBeforeCommit
         | Bug::NoCommitWait
@@ -151,7 +160,8 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::SnapshotBeforeDurable
         | Bug::ImageVoidsNewer
         | Bug::DamageIsTorn
-        | Bug::ChecksumNotChained => files(bug),
+        | Bug::ChecksumNotChained
+        | Bug::LastChunkLeftOut => files(bug),
         Bug::ExpireByOwnClock
         | Bug::StampGoesBack
         | Bug::RefuteWithoutIncarnation
@@ -199,6 +209,18 @@ fn elections(bug: Bug) -> Option<Row> {
             &[LIFE, LINEARIZABLE],
             "restarts; for the harm itself, forwarded counters around the restart of the forwarder",
         ),
+        Bug::VotesTwice => (
+            &[ELECTION, PROMISE],
+            "two candidates of one term that reach the same voter: small spread, delays of about a timeout",
+        ),
+        Bug::HandsOnward => (
+            &[at_end::TERM_GROWTH],
+            "leaders that are handed back soon, and nothing else going wrong",
+        ),
+        Bug::LostDiskIsNew => (
+            &[PROMISE, COMPLETE, IMMUTABLE, ELECTION],
+            "a disk wiped that has voted and acknowledged, then an election with a holder cut off",
+        ),
         _ => return None,
     })
 }
@@ -228,7 +250,8 @@ fn replication(bug: Bug) -> Option<Row> {
         ),
         Bug::StaleAckCounted => (
             &[SHADOW, QUORUM, COMPLETE],
-            "acknowledgements held on a link across two terms of the same leader",
+            "a leader cut off with one companion while it appends, which leads again after both logs were cut; five \
+             nodes, for two of three are a majority",
         ),
         Bug::AckOwnLast => (
             &[SHADOW, QUORUM, COMPLETE, IMMUTABLE],
@@ -241,6 +264,10 @@ fn replication(bug: Bug) -> Option<Row> {
         Bug::UnsortedQuorum => {
             (&[QUORUM, COMPLETE], "followers of unequal speed: one slow disk or link, five nodes")
         }
+        Bug::PreviousTermIgnored => (
+            &[MATCHING, IMMUTABLE, APPLIED],
+            "a deposed leader with a tail of its own that hears more than an entry of its successor",
+        ),
         Bug::SyncCreditedByIndex => (
             &[PROMISE, SHADOW, QUORUM],
             "slow syncs at a follower whose tail is replaced while its sync is under way; images often",
@@ -316,6 +343,10 @@ fn files(bug: Bug) -> Option<Row> {
             &[PROMISE, COMPLETE, IMMUTABLE, QUORUM],
             "damage to a segment below the synced end; for the harm itself, an election with the other \
              holder cut off",
+        ),
+        Bug::LastChunkLeftOut => (
+            &[RECOVERY, STATE],
+            "restarts of replicas that have made or installed images: tiny segments",
         ),
         Bug::ChecksumNotChained => (
             &[PROMISE, MATCHING, IMMUTABLE],

@@ -12,8 +12,8 @@
 //! * A restart: what was durable is there again, or the replica says that it has lost something; and a disk
 //!   that no fault has harmed is not called damaged, unless it holds nothing of the group.
 //!
-//! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `QuorumIsHalf`, `SyncCreditedByIndex`,
-//! `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
+//! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `VotesTwice`, `QuorumIsHalf`, `LostDiskIsNew`,
+//! `SyncCreditedByIndex`, `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
 
 use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
 use std::collections::{BTreeSet, VecDeque};

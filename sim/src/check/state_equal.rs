@@ -7,7 +7,7 @@
 //! turn anywhere has ended. `RecoveryEqual` is the same said of a replica that has not yet applied again
 //! all that its earlier life had applied. A digest may not change while the applied index stands still either.
 //!
-//! Finds: `ExpireByOwnClock`, `RetryNotDeduplicated` (memory of what was seen lost over an image),
+//! Finds: `LastChunkLeftOut` (`RecoveryEqual`), `ExpireByOwnClock`, `RetryNotDeduplicated` (memory of what was seen lost over an image),
 //! `SnapshotDropsNewer`, `SnapshotBeforeDurable`, `StampGoesBack`, any command that is not deterministic.
 
 use super::hash;

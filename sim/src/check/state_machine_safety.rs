@@ -3,6 +3,10 @@
 //! Ongaro's thesis, section 3.6.3 and figure 3.2. What a replica applies must be the entry that the
 //! ledger knows to be committed there, at the moment it applies it.
 //!
+//! Others always come first: a replica applies what it believes to be committed, and `CommittedImmutable` and
+//! `AppliedMonotonic` look at that belief in the same turn. This one stays as the second witness: it does not
+//! ask what a replica believes, only what it did.
+//!
 //! Finds: `CommitUnbounded`, `OldTermCommit`, `QuorumIsHalf` and whatever `CommittedImmutable` finds, but
 //! only where it does harm.
 

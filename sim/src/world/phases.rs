@@ -255,11 +255,11 @@ impl World {
         None
     }
 
-    /// The leader that all of the healed core follows; it may itself be outside of the core.
+    /// The leader that all of the healed core follows: one of the core.
     fn core_leader(&self, group: GroupId) -> Option<usize> {
         let lane = self.lane_of(group);
         let view = |node: usize| self.nodes[node].lanes[lane].engine.as_ref()?.view(group);
-        let leader = self.leader(group)?;
+        let leader = self.leader(group).filter(|&node| !self.nodes[node].abandoned)?;
         let term = view(leader)?.term;
         let me = Some(NodeId(leader as u32 + 1));
         let follows = |node| view(node).is_none_or(|view| view.term == term && view.leader == me);

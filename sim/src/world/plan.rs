@@ -322,6 +322,7 @@ impl World {
             }
             Fault::Pause => self.pause_for(node, span),
             Fault::PauseLeader => self.pause_for(leader, span),
+            Fault::StaleLeader if self.chances.plan.chance(1, 2) => self.forget_leader(leader),
             Fault::StaleLeader => self.make_stale(leader, span),
             Fault::SlowCpu => {
                 self.nodes[node].turn_cost = self.chances.plan.between(1, 20) * MS;
@@ -349,6 +350,27 @@ impl World {
             let pause = replaced + self.chances.plan.up_to(span);
             let trigger = Trigger::Visit { node: leader as u8 };
             self.queue.push(self.now + pause, What::Triggered { trigger });
+        }
+    }
+
+    /// The others start anew while a leader's messages are held: they elect another one, for none of them
+    /// knows of a leader any more, while the lease of the old one lasts. Clients ask everywhere.
+    fn forget_leader(&mut self, leader: usize) {
+        let nodes = self.nodes.len();
+        let timeout = self.options.timing.election_timeout.0;
+        self.visit(leader);
+        let settled = timeout / 10;
+        self.begin(Effect::HoldLater(Links::of(leader, nodes), 2 * timeout), settled);
+        for node in (0..nodes).filter(|&node| node != leader) {
+            let trigger = Trigger::GiveUp { node: node as u8, pause: MS };
+            self.queue.push(self.now + settled, What::Triggered { trigger });
+        }
+        for _ in 0..4 {
+            for node in [leader, self.any_node()] {
+                let pause = settled + timeout / 4 + self.chances.plan.up_to(timeout / 2);
+                let trigger = Trigger::Visit { node: node as u8 };
+                self.queue.push(self.now + pause, What::Triggered { trigger });
+            }
         }
     }
 
