@@ -362,6 +362,8 @@ mod tests {
     #[test]
     fn damage_that_nobody_did_is_found() {
         let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
         stage.crash(1);
         stage.replica(1).state.damaged = true;
         stage.recover(1);
