@@ -44,10 +44,14 @@ impl Clock {
         if mono.0 <= self.mono_at(now) {
             return now;
         }
-        let ahead = (mono.0 - self.mono) as u128 * 1_000_000;
-        let rate = (1_000_000 + self.ppm) as u128;
-        // A deadline in the far future may not overflow the timeline.
-        let span = ahead.div_ceil(rate).min(u128::from(u64::MAX / 4)) as u64;
+        let (ahead, rate) = (mono.0 - self.mono, (1_000_000 + self.ppm) as u64);
+        // A wide division takes long, and is only needed for a deadline in the far future.
+        let span = ahead.checked_mul(1_000_000).map_or_else(
+            || (u128::from(ahead) * 1_000_000).div_ceil(u128::from(rate)),
+            |scaled| u128::from(scaled.div_ceil(rate)),
+        );
+        // It may not overflow the timeline.
+        let span = span.min(u128::from(u64::MAX / 4)) as u64;
         self.since.saturating_add(span).max(now)
     }
 
@@ -106,8 +110,9 @@ impl Clock {
         if self.ppm == 0 {
             return self.mono + passed;
         }
-        let extra = passed as i128 * i128::from(self.ppm) / 1_000_000;
-        (i128::from(self.mono + passed) + extra) as u64
+        let scaled = (passed as i64).checked_mul(self.ppm);
+        let extra = scaled.expect("a world does not last for hours") / 1_000_000;
+        (self.mono + passed).saturating_add_signed(extra)
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Options {
     pub faults: FaultSettings,
     /// How long it all takes.
     pub phases: Phases,
+    /// Every how manieth turn that sends something has its node's disk looked at, as a crash would find it.
+    pub image_every: u32,
     /// Whether a trace of what changed is kept.
     pub trace: bool,
 }
@@ -157,6 +159,7 @@ impl Options {
                 core_only: false,
                 muted: false,
             },
+            image_every: 64,
             trace: false,
         }
     }

@@ -33,6 +33,8 @@ pub mod stream {
     pub const TRIGGERS: u64 = 9;
     /// How members watch each other.
     pub const MEMBERS: u64 = 10;
+    /// How closely the checkers look.
+    pub const CHECKS: u64 = 11;
 }
 
 /// The world of a seed.
@@ -68,6 +70,7 @@ pub fn draw(seed: u64) -> Options {
         core_only: options.nodes >= 3 && faults.chance(1, 4),
         muted: options.nodes >= 3 && members.chance(1, 4),
     };
+    options.image_every = draw_image_every(&mut Chance::new(root, stream::CHECKS));
     options
 }
 
@@ -213,6 +216,16 @@ fn draw_workload(chance: &mut Chance, options: &Options) -> Workload {
         roaming: pick(chance, &[0, 10, 50]),
         lost_answers: sometimes(chance, &[5, 50]),
         patience: pick(chance, &[1, 4, 9]) * SECOND,
+    }
+}
+
+/// To recover a disk takes as long as many turns. So a few seeds look nearly all the time, and most rarely look.
+fn draw_image_every(chance: &mut Chance) -> u32 {
+    match chance.up_to(255) {
+        0 => 4,
+        1..=7 => 16,
+        8..=31 => 64,
+        _ => pick(chance, &[256, 1_024, 4_096]),
     }
 }
 

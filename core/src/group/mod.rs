@@ -73,7 +73,7 @@ pub(crate) struct Group {
     turn_round: u64,
     /// Reads go on and the lease is old: append something.
     renew: bool,
-    /// By bucket of keys, the last entry that may touch one of them.
+    /// By bucket of keys, the last entry that may touch one of them. Empty until a write is taken here.
     touched: Vec<Index>,
     /// The last entry that may touch any key.
     touched_all: Index,
@@ -160,7 +160,7 @@ impl Group {
             waits: Vec::new(),
             turn_round: 0,
             renew: false,
-            touched: alloc::vec![Index(0); BUCKETS],
+            touched: Vec::new(),
             touched_all: Index(0),
             expiry: Index(0),
             image: image::Images::default(),

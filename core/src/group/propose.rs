@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::command::{self, Scope, Spec};
 use crate::config::Bug;
 use crate::entry::{self, Forwarded, Kind};
-use crate::group::{Group, Origin, Room, Waiter, bucket_of};
+use crate::group::{BUCKETS, Group, Origin, Room, Waiter, bucket_of};
 use crate::ids::{Index, Keyspace};
 use crate::message::Fate;
 use crate::resp::{Args, Proto};
@@ -88,6 +88,7 @@ impl Group {
             return;
         }
         let index = self.raft.log.last().next();
+        self.touched.resize(BUCKETS, Index(0));
         let (touched, all) = (&mut self.touched, &mut self.touched_all);
         command::touched(operation, &mut |key| match key {
             Some(key) => touched[bucket_of(key.name)] = index,

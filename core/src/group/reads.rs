@@ -109,7 +109,8 @@ impl Group {
             None => needed = last.next(),
             Some((first, end, step)) => {
                 for at in (first..=end).step_by(step) {
-                    needed = needed.max(self.touched[bucket_of(args.at(at))]);
+                    let touched = self.touched.get(bucket_of(args.at(at)));
+                    needed = needed.max(touched.copied().unwrap_or_default());
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! acknowledgement that others have counted. Four moments are looked at:
 //!
 //! * A replica begins to lead: the disks of a majority, recovered at this very moment, hold a vote for it in
-//!   its term, or a newer term.
+//!   its term, or a newer term. No more of them are looked at than it takes to know.
 //! * Every k-th turn that sends something: the sender's disk, recovered at this moment, holds what its
 //!   replicas say is durable, and the term of those that lead.
 //! * A replica whose log was cut says that more is on its disk: the same, whose-ever turn it is.
@@ -46,6 +46,12 @@ struct Election {
     to_come: usize,
 }
 
+impl Election {
+    fn is_same(&self, other: &Self) -> bool {
+        (self.group, self.term, self.leader) == (other.group, other.term, other.leader)
+    }
+}
+
 /// Which disks are to be looked at, and what came out so far.
 #[derive(Debug, Default)]
 pub struct PromiseIsDurable {
@@ -60,15 +66,17 @@ pub struct PromiseIsDurable {
 }
 
 impl PromiseIsDurable {
-    /// A replica has begun to lead: its voters' disks are to be looked at.
+    /// A replica has begun to lead: its voters' disks are to be looked at, those first that say they voted for it.
     pub fn leads(&mut self, change: &Change<'_>, lane: LaneId, group: &Group) {
-        for (place, replica) in group.replicas.iter().enumerate() {
-            let election = Election {
-                group: group.id,
-                term: change.new.state.term,
-                leader: change.node,
-                to_come: group.replicas.len() - 1 - place,
-            };
+        let term = change.new.state.term;
+        let says = |replica: &Replica| {
+            replica.state.term == term && replica.state.vote == Some(change.node)
+        };
+        let (first, rest): (Vec<_>, Vec<_>) = group.replicas.iter().partition(|one| says(one));
+        let count = group.replicas.len();
+        for (place, replica) in first.into_iter().chain(rest).enumerate() {
+            let to_come = count - 1 - place;
+            let election = Election { group: group.id, term, leader: change.node, to_come };
             self.wanted.push_back((replica.node, lane, Why::Election(election)));
         }
     }
@@ -142,7 +150,11 @@ impl PromiseIsDurable {
             granted || term > election.term || group.replicas[place].harmed
         });
         self.votes += usize::from(counts);
-        if election.to_come > 0 {
+        if self.votes >= group.majority() {
+            // Nothing that the others know can make it wrong.
+            let more = |why| matches!(why, Why::Election(other) if election.is_same(&other));
+            self.wanted.retain(|&(.., why)| !more(why));
+        } else if election.to_come > 0 {
             return;
         }
         let votes = std::mem::take(&mut self.votes);
@@ -350,6 +362,8 @@ mod tests {
     #[test]
     fn damage_that_nobody_did_is_found() {
         let mut stage = Stage::new(3);
+        stage.append(1, 1, b"a");
+        stage.sync(1);
         stage.crash(1);
         stage.replica(1).state.damaged = true;
         stage.recover(1);

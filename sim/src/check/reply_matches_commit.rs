@@ -10,6 +10,7 @@
 //! Finds: `ReplyBeforeCommit`, `WaiterByIndex`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use driftless_core::{GroupId, Index, Term};
 
@@ -54,10 +55,12 @@ impl ReplyMatchesCommit {
 
     /// An entry has entered a log.
     pub fn entered(&mut self, group: GroupId, index: Index, term: Term, bytes: &[u8]) {
+        // Each replica enters it, and it says the same in each.
+        let Entry::Vacant(vacant) = self.waiting.entry((group, index, term)) else { return };
         let mut found = Vec::new();
         history::tokens(bytes, |token, place| found.push((token, place as u32)));
         if !found.is_empty() {
-            self.waiting.entry((group, index, term)).or_insert(found);
+            vacant.insert(found);
         }
     }
 

@@ -355,7 +355,7 @@ fn setup(options: &Options, placement: &Placement) -> Setup {
         ttl_bound_ms: clocks.offset_ms * 2 + clocks.step_ms * 4 + frozen_ms * 2 + drift_ms + 2_000,
         election_timeout: options.timing.election_timeout,
         patience: options.timing.patience,
-        image_every: 64,
+        image_every: options.image_every,
         search_steps: 20_000,
     }
 }
