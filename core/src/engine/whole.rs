@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
-use crate::command::connection::{self, Connection, Effect, Facts, KeyspaceFacts, put_list};
+use crate::command::connection::{self, Connection, Effect, Facts, put_list};
 use crate::command::{CommandId, Merge, Spec};
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
 use crate::group::writes;
-use crate::ids::{ClientId, GroupId, KEYSPACES, Keyspace, LaneId};
+use crate::ids::{ClientId, GroupId, Keyspace, LaneId};
 use crate::message::{self, Handback, Handoff, Message};
 use crate::resp::{Args, Proto, Reply};
 use crate::session::Client;
@@ -39,13 +39,14 @@ impl Turn<'_> {
         let engine = &mut *self.engine;
         let mut bytes = core::mem::take(&mut engine.scratch);
         bytes.clear();
-        let state = engine.sessions.client(ticket.client).expect("it was just looked at");
-        let mut connection = state.connection.clone();
+        let now = engine.now;
+        let state = engine.sessions.client_mut(ticket.client).expect("it was just looked at");
+        // Taken out while the command looks at the rest of the engine.
+        let mut connection = core::mem::replace(&mut state.connection, Connection::new(0, now));
         let effect = self.execute(spec, &args, &mut connection, proto, &mut bytes);
+        let state = self.engine.sessions.client_mut(ticket.client).expect("it was just there");
+        state.connection = connection;
         let merge = self.merge_of(spec, &effect);
-        if let Some(state) = self.engine.sessions.client_mut(ticket.client) {
-            state.connection = connection;
-        }
         if let Some(merge) = merge {
             let lanes = usize::from(self.engine.config.lanes);
             self.engine.sessions.split(ticket, merge, proto, lanes, Vec::new());
@@ -91,8 +92,9 @@ impl Turn<'_> {
     ) -> Effect {
         let engine = &*self.engine;
         let mut facts = engine.facts();
-        if matches!(spec.id, CommandId::Info | CommandId::MemoryStats) {
-            facts.keyspaces = self.count_keys();
+        // Every group is looked at: not for each PING.
+        if matches!(spec.id, CommandId::Info | CommandId::MemoryStats | CommandId::Role) {
+            engine.add_groups(&mut facts);
         }
         connection::execute(
             spec,
@@ -197,24 +199,12 @@ impl Turn<'_> {
             }
         }
     }
-
-    fn count_keys(&self) -> [KeyspaceFacts; KEYSPACES as usize] {
-        let mut facts = [KeyspaceFacts::default(); KEYSPACES as usize];
-        for group in self.engine.replicas() {
-            for (number, facts) in facts.iter_mut().enumerate() {
-                facts.keys += group.store.len(Keyspace(number as u8));
-                facts.expiring += group.store.len_expiring(Keyspace(number as u8));
-            }
-        }
-        facts
-    }
 }
 
 impl crate::engine::Engine {
-    /// What commands on the connection want to know.
+    /// What commands on the connection want to know, except of the groups.
     fn facts(&self) -> Facts<'_> {
         let server = &self.config.server;
-        let led = self.replicas().filter(|group| group.raft.leads()).count();
         Facts {
             run_id: &server.run_id,
             port: server.port,
@@ -224,7 +214,6 @@ impl crate::engine::Engine {
             password: server.password.as_deref(),
             clients: self.sessions.count() as u64,
             most_clients: server.most_clients,
-            memory: self.replicas().map(|group| group.store.memory() as u64).sum(),
             connections: self.connections,
             commands: self.counts.commands,
             calls: &self.calls,
@@ -232,15 +221,26 @@ impl crate::engine::Engine {
             misses: self.counts.misses,
             expired: self.counts.expired,
             nodes: self.pulse.peers().len() as u32 + 1,
-            groups: self.replicas().count() as u32,
-            groups_led: led as u32,
-            term: self.replicas().map(|group| group.raft.term().0).max().unwrap_or(0),
             messages: self.counts.messages,
             datagrams: self.datagrams,
-            log_offset: self.replicas().map(|group| group.raft.commit().0).sum(),
             log_bytes: self.wal.bytes(),
             last_save: WallTime(self.now.wall.0),
             ..Facts::new(self.config.node, &self.settings)
+        }
+    }
+
+    /// What they want to know of the groups.
+    fn add_groups(&self, facts: &mut Facts<'_>) {
+        for group in self.replicas() {
+            facts.groups += 1;
+            facts.groups_led += u32::from(group.raft.leads());
+            facts.memory += group.store.memory() as u64;
+            facts.term = facts.term.max(group.raft.term().0);
+            facts.log_offset += group.raft.commit().0;
+            for (number, keyspace) in facts.keyspaces.iter_mut().enumerate() {
+                keyspace.keys += group.store.len(Keyspace(number as u8));
+                keyspace.expiring += group.store.len_expiring(Keyspace(number as u8));
+            }
         }
     }
 }

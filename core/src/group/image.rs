@@ -178,10 +178,13 @@ impl Group {
     }
 
     fn begin_image(&mut self, room: &mut Room<'_>) {
+        let behind = self.raft.wants_image(self.image.last_to, room.pulse);
+        if behind.is_none() && self.image.repair.is_none() && !self.image.wanted {
+            return;
+        }
         let applied_term = self.raft.log.term(self.applied);
         let Some(term) = applied_term.filter(|_| self.applied > Index(0)) else { return };
         let repair = self.image.repair.take().filter(|_| self.raft.leads());
-        let behind = self.raft.wants_image(self.image.last_to, room.pulse);
         let (to, force) = match (repair, behind) {
             (Some(node), _) => (Some(node), true),
             (None, Some(node)) => (Some(node), false),

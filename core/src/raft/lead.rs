@@ -296,7 +296,7 @@ impl Raft {
     /// Commits what a majority has on disk: entries of this term, and with them all before (Raft, section
     /// 5.4.2), once no earlier leader can still answer reads. Returns whether anything was.
     pub(crate) fn advance_commit<J: Journal>(&mut self, io: &mut Io<'_, J>) -> bool {
-        let Some(leading) = self.leading.as_ref() else {
+        let Some(leading) = self.leading.as_ref().filter(|_| self.commit < self.log.last()) else {
             return false;
         };
         let own = if io.bug(Bug::LeaderCountsUndurable) { self.log.last() } else { self.durable };
@@ -323,10 +323,13 @@ impl Raft {
 
     /// Sends what each follower lacks, at the end of a turn.
     pub(crate) fn send_appends<J: Journal>(&mut self, io: &mut Io<'_, J>) {
-        let confirmed = self.confirmed_round();
-        let Some(mut leading) = self.leading.take() else {
+        let Some(leading) = self.leading.as_ref() else {
             return;
         };
+        // Nobody else asks for it.
+        let healing = leading.progress.iter().any(|follower| follower.heal > Index(0));
+        let confirmed = if healing { self.confirmed_round() } else { 0 };
+        let mut leading = self.leading.take().expect("it was just looked at");
         let round = Round { newest: leading.round, confirmed };
         for follower in &mut leading.progress {
             self.send_to(follower, round, io);

@@ -1,6 +1,7 @@
 //! The life of a state image: written, synced, named in the log, durable; then what it replaces goes.
 
 use super::Durable;
+use super::group::GroupLog;
 use super::image::ImageWriter;
 use super::record::{ImageName, Place, Record};
 use super::writer::{Awaited, Ended, Open, Wal};
@@ -116,9 +117,9 @@ impl Wal {
     }
 
     /// The place before which all entries of a group are void, or will be.
-    pub(super) fn void(&self, group: GroupId) -> Place {
+    pub(super) fn void(&self, group: GroupId, log: &GroupLog) -> Place {
         let ended = self.ended.iter().filter(|ended| ended.group == group);
-        ended.map(|ended| ended.void).fold(self.groups[&group].void, Place::max)
+        ended.map(|ended| ended.void).fold(log.void, Place::max)
     }
 
     /// Tells the entries that waited for the image, unless they wait for one more.

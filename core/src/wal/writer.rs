@@ -502,9 +502,10 @@ impl Wal {
     fn credit(&mut self, pending: Pending, disk: &mut DiskBatch, durable: &mut dyn FnMut(Durable)) {
         match pending.what {
             Awaited::Tell(told @ Durable::Entry { group, .. }) => {
-                if pending.end <= self.void(group) {
+                let log = &self.groups[&group];
+                if pending.end <= self.void(group, log) {
                     // Void: the group may have appended an entry just like it, which is not durable yet.
-                } else if self.groups[&group].installing > 0 {
+                } else if log.installing > 0 {
                     self.held.push((group, told));
                 } else {
                     durable(told);
