@@ -165,6 +165,9 @@ pub struct Timing {
     pub drift_ppm: u64,
     /// How long before unacknowledged messages of a group are sent again.
     pub resend_every: Span,
+    /// Bytes that a connection or a disk moves in a millisecond, if it is a slow one: so much longer may
+    /// whatever is large take before it counts as lost.
+    pub slow_bytes: u64,
     /// How long a command waits for a leader before it is answered with an error.
     pub patience: Span,
     /// How long a sync may take before the engine hands its leaderships over.
@@ -178,6 +181,14 @@ pub struct Timing {
     pub clock_error_ms: u64,
 }
 
+impl Timing {
+    /// How long so many bytes may be on their way.
+    #[must_use]
+    pub(crate) fn way_of(&self, bytes: u64) -> Span {
+        Span(bytes.saturating_mul(Span::millis(1).0) / self.slow_bytes.max(1))
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -187,6 +198,7 @@ impl Default for Timing {
             lease: Span::millis(400),
             drift_ppm: 1_000,
             resend_every: Span::millis(250),
+            slow_bytes: 8_000,
             patience: Span::millis(5_000),
             disk_stall: Span::millis(1_000),
             lead_back_after: Span::millis(5_000),

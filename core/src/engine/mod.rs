@@ -77,8 +77,8 @@ pub struct Engine {
     begun_at: Instant,
     /// Whether a turn was ever taken.
     started: bool,
-    /// Since when the sync on its way has been waited for.
-    syncing_since: Option<Instant>,
+    /// When the sync on its way has taken so long that the disk counts as stalled.
+    stalls_at: Option<Instant>,
     /// The disk has failed: nothing is done any more.
     failed: bool,
     retiring: bool,

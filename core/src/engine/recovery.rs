@@ -141,7 +141,7 @@ fn assemble(
         clock_ahead: false,
         begun_at: now.mono,
         started: false,
-        syncing_since: None,
+        stalls_at: None,
         failed: false,
         retiring: false,
         scratch: Vec::new(),

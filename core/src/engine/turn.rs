@@ -11,7 +11,7 @@ use crate::ids::{ClientId, GroupId, LaneId, Life, NodeId};
 use crate::message::{self, Message};
 use crate::outputs::{Outputs, SyncToken};
 use crate::resp::Args;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::wal::Durable;
 
 /// Whether a command was taken.
@@ -59,7 +59,7 @@ impl<'t> Turn<'t> {
         let mut durable = core::mem::take(&mut self.engine.durable);
         let disk = &mut self.out.disk;
         self.engine.wal.synced(token, disk, &mut |news| durable.push(news));
-        self.engine.syncing_since = None;
+        self.engine.stalls_at = None;
         for news in durable.drain(..) {
             match news {
                 Durable::Begun => {
@@ -128,8 +128,8 @@ impl<'t> Turn<'t> {
         });
     }
 
-    /// Bytes from the same lane of another node. Returns how many were used; a frame not yet whole is
-    /// left. After [`Event::PeerMalformed`] the connection should be closed.
+    /// Bytes from the same lane of another node, at least one of them new. Returns how many were used; a frame
+    /// not yet whole is left. After [`Event::PeerMalformed`] the connection should be closed.
     pub fn receive(&mut self, from: NodeId, bytes: &[u8]) -> usize {
         let mut used = 0;
         while !self.engine.failed {
@@ -138,6 +138,10 @@ impl<'t> Turn<'t> {
                 return bytes.len();
             };
             let Some((message, length)) = frame else {
+                // The beats of a node stand behind its large frame: part of one says as well that it is there.
+                if used < bytes.len() && self.engine.pulse.peer(from).is_some() {
+                    self.hear(from);
+                }
                 return used;
             };
             used += length;
@@ -273,10 +277,15 @@ impl<'t> Turn<'t> {
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
         let engine = &mut *self.engine;
-        if engine.wal.in_flight().is_none() {
-            engine.syncing_since = None;
-        } else if engine.syncing_since.is_none() {
-            engine.syncing_since = Some(engine.now.mono);
+        match engine.wal.in_flight() {
+            None => engine.stalls_at = None,
+            Some(bytes) if engine.stalls_at.is_none() => {
+                // A disk that has much to write answers later and is well all the same.
+                let timing = &engine.config.timing;
+                let patience = Span(timing.disk_stall.0 + timing.way_of(bytes).0);
+                engine.stalls_at = Some(engine.now.mono.plus(patience));
+            }
+            Some(_) => {}
         }
         self.out.wake_at = Some(self.next_wake());
     }
@@ -350,9 +359,7 @@ impl<'t> Turn<'t> {
     /// A sync that does not return costs this node its leaderships, if others can take them.
     fn check_disk(&mut self) {
         let engine = &mut *self.engine;
-        let limit = engine.config.timing.disk_stall;
-        let stalled =
-            engine.syncing_since.is_some_and(|since| engine.now.mono.since(since) >= limit);
+        let stalled = engine.stalls_at.is_some_and(|at| at <= engine.now.mono);
         if stalled == engine.pulse.stalled {
             return;
         }
@@ -379,11 +386,10 @@ impl<'t> Turn<'t> {
         {
             wake = (at, "group");
         }
-        if let Some(since) = self.engine.syncing_since.filter(|_| !self.engine.pulse.stalled) {
-            let at = since.plus(self.engine.config.timing.disk_stall);
-            if at < wake.0 {
-                wake = (at, "disk");
-            }
+        if let Some(at) = self.engine.stalls_at.filter(|_| !self.engine.pulse.stalled)
+            && at < wake.0
+        {
+            wake = (at, "disk");
         }
         if self.engine.sessions.has_gathered() {
             wake = (self.engine.now.mono, "wait");

@@ -210,8 +210,13 @@ impl Outbox {
     fn restart_if_quiet(&mut self, room: &Room<'_>) {
         let timing = &room.config.timing;
         let most = Span((timing.resend_every.0 * 4) << self.quiet_rounds).min(timing.patience);
+        // What is large is on its way for longer: to the leader, and from there to its followers.
+        let unsent =
+            self.target.and_then(|(node, _)| room.pulse.peer(node)).map_or(0, |peer| peer.unsent);
+        let way = timing.way_of(2 * (self.queue.bytes() + unsent) as u64);
         let here = self.target.is_some_and(|(node, _)| node == room.config.node);
-        if here || self.queue.flying() == 0 || room.now.mono.since(self.quiet_since) < most {
+        let quiet = room.now.mono.since(self.quiet_since);
+        if here || self.queue.flying() == 0 || quiet < Span(most.0 + way.0) {
             return;
         }
         if most < timing.patience {

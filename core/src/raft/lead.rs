@@ -30,7 +30,7 @@ pub(crate) struct Progress {
     /// What it is known to have on disk.
     pub(crate) matched: Index,
     /// The next entry to send.
-    next: Index,
+    pub(super) next: Index,
     /// Its word about what it knows to be committed.
     commit: Index,
     commit_sent: Index,
@@ -38,9 +38,9 @@ pub(crate) struct Progress {
     pub(super) round: u64,
     round_sent: u64,
     /// A probe is on its way.
-    waiting: bool,
+    pub(super) waiting: bool,
     /// When it last got further, or was last sent to again.
-    moved_at: Instant,
+    pub(super) moved_at: Instant,
     /// The run of its process that spoke last.
     life: Life,
     /// It has lost promises: not counted until it holds everything up to `heal`.
@@ -68,7 +68,7 @@ pub(crate) struct Leading {
     /// Until then an earlier leader may still answer reads: nothing is committed before.
     hold_until: Instant,
     pub(super) round: u64,
-    transfer: Option<Transfer>,
+    pub(super) transfer: Option<Transfer>,
 }
 
 /// The newest round, and the newest that a majority has confirmed.
@@ -79,9 +79,9 @@ struct Round {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Transfer {
+pub(super) struct Transfer {
     to: NodeId,
-    until: Instant,
+    pub(super) until: Instant,
     ordered: bool,
 }
 
@@ -143,7 +143,7 @@ impl Leading {
             // One that does not hear this node is tried again once it does.
             let waits = follower.state == State::Image || !pulse.connected(follower.node);
             if follower.owes(last, raft.commit) && !waits {
-                sooner(follower.moved_at.plus(config.timing.resend_every));
+                sooner(raft.resend_at(follower, config, pulse));
             }
         }
         if self.hold_until > now {
@@ -160,14 +160,14 @@ impl Leading {
         self.transfer.is_some()
     }
 
-    fn of(&mut self, node: NodeId) -> Option<&mut Progress> {
+    pub(super) fn of(&mut self, node: NodeId) -> Option<&mut Progress> {
         self.progress.iter_mut().find(|follower| follower.node == node)
     }
 }
 
 impl Progress {
     /// Whether this follower has still something to say.
-    fn owes(&self, last: Index, commit: Index) -> bool {
+    pub(super) fn owes(&self, last: Index, commit: Index) -> bool {
         self.matched < last || self.commit < commit || self.round < self.round_sent || self.damaged
     }
 }
@@ -373,7 +373,7 @@ impl Raft {
         }
     }
 
-    fn in_flight(&self, follower: &Progress) -> u64 {
+    pub(super) fn in_flight(&self, follower: &Progress) -> u64 {
         let sent = self.log.position(follower.next.previous());
         sent - self.log.position(follower.matched.max(self.log.before())).min(sent)
     }
@@ -433,32 +433,6 @@ impl Raft {
         let previous = if held { previous } else { Index(0) };
         let append = self.header(follower, previous, round);
         message::send(io.sends, follower.node.0, &Message::Append(append));
-    }
-
-    /// Sends again what was not acknowledged for too long, and lets hand-overs lapse.
-    pub(super) fn resend<J: Journal>(&mut self, io: &mut Io<'_, J>) {
-        let Some(leading) = self.leading.as_mut() else {
-            return;
-        };
-        if leading.transfer.is_some_and(|transfer| transfer.until <= io.now) {
-            leading.transfer = None;
-        }
-        let last = self.log.last();
-        for follower in &mut leading.progress {
-            let due = follower.moved_at.plus(io.config.timing.resend_every) <= io.now;
-            if due && follower.owes(last, self.commit) && follower.state != State::Image {
-                follower.start_over(io.now);
-            }
-        }
-    }
-
-    /// What was in flight to a node is lost: it is looked for anew where it stands.
-    pub(crate) fn peer_reset(&mut self, node: NodeId, now: Instant) {
-        if let Some(follower) = self.leading.as_mut().and_then(|leading| leading.of(node))
-            && follower.state != State::Image
-        {
-            follower.start_over(now);
-        }
     }
 
     /// The group has no more image to send to a node: back to the log.
@@ -597,7 +571,7 @@ impl Progress {
         true
     }
 
-    fn start_over(&mut self, now: Instant) {
+    pub(super) fn start_over(&mut self, now: Instant) {
         self.state = State::Probe;
         self.next = self.matched.next();
         self.waiting = false;

@@ -11,6 +11,7 @@ mod follow;
 mod lead;
 mod lease;
 mod log;
+mod resend;
 
 use alloc::vec::Vec;
 

@@ -38,6 +38,8 @@ pub struct Wal {
     pub(super) leftovers: Vec<FileId>,
     /// The segment before, and its length, if it has to be synced before this one may be written to.
     pub(super) unsynced: Option<(u64, u64)>,
+    /// How much of it that is.
+    pub(super) unsynced_bytes: u64,
     /// This segment: its number, what is written of it, synced, and known synced to a reader.
     pub(super) number: u64,
     pub(super) written: u64,
@@ -255,9 +257,14 @@ impl Wal {
         }
     }
 
-    /// Whether a sync is on its way, and which: for the engine to time it.
-    pub fn in_flight(&self) -> Option<SyncToken> {
-        self.in_flight.map(|(token, _)| token)
+    /// Whether a sync is on its way, and of how many bytes: for the engine to time it.
+    pub fn in_flight(&self) -> Option<u64> {
+        let (_, flight) = self.in_flight?;
+        Some(match flight {
+            Flight::Log(end) if end.segment == self.number => end.offset - self.synced,
+            Flight::Log(_) => self.unsynced_bytes,
+            Flight::Image => self.ended.front().map_or(0, |ended| ended.image.bytes),
+        })
     }
 
     /// Bytes of log on disk.
@@ -281,6 +288,7 @@ impl Wal {
             oldest: 0,
             leftovers: Vec::new(),
             unsynced: None,
+            unsynced_bytes: 0,
             number: 0,
             written: 0,
             synced: 0,
@@ -357,6 +365,7 @@ impl Wal {
             assert!(self.unsynced.is_none(), "a segment is written to only after the one before");
             if self.synced < self.written {
                 self.unsynced = Some((self.number, self.written));
+                self.unsynced_bytes = self.written - self.synced;
             }
             if core::mem::take(&mut self.rising) {
                 self.begin_life(self.life.number(), self.life, previous);
