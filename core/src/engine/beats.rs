@@ -254,8 +254,8 @@ impl Turn<'_> {
         let others = engine.placement.factor() > 1;
         self.rise(known, others);
         self.each_group(|group, room| {
-            if others {
-                group.raft.forget(&mut room.io());
+            if others && group.raft.forget(&mut room.io()) {
+                room.wal.doubt(group.id);
             }
             true
         });

@@ -241,8 +241,12 @@ impl Raft {
         }
     }
 
-    /// This replica has made promises that its disk knows nothing of.
-    pub(crate) fn forget<J: Journal>(&mut self, io: &mut Io<'_, J>) {
+    /// An earlier life has made promises that the disk knows nothing of. What has been repaired since this life
+    /// began has made up for them; tells whether this replica has yet to.
+    pub(crate) fn forget<J: Journal>(&mut self, io: &mut Io<'_, J>) -> bool {
+        if self.healed {
+            return false;
+        }
         if self.role == Role::Leader {
             self.resign(StepDown::Forgot, io);
         }
@@ -252,12 +256,13 @@ impl Raft {
         self.campaign_at = None;
         self.electing = super::election::Electing::default();
         self.following = Following::default();
+        true
     }
 
     /// The record that says so is on disk.
     pub(crate) fn repaired<J: Journal>(&mut self, io: &mut Io<'_, J>) {
         if self.damaged && self.following.repair_asked {
-            self.damaged = false;
+            (self.damaged, self.healed) = (false, true);
             if self.is_blank() {
                 io.events.push(Event::Born { group: self.group });
                 self.begin(io);

@@ -86,6 +86,8 @@ pub(crate) struct Raft {
     configs: Configs,
     /// May have lost promises: neither votes nor is counted until it has made up for them.
     damaged: bool,
+    /// Whether it was damaged and has been repaired since this process began.
+    healed: bool,
     /// An image is about to replace the log: nothing may be added to the old one, so this replica may
     /// not lead.
     pub(crate) installing: bool,
@@ -133,6 +135,7 @@ impl Raft {
             log,
             configs,
             damaged,
+            healed: false,
             installing: false,
             campaign_at: None,
             foreign_at: now,

@@ -138,13 +138,17 @@ impl Wal {
 
     /// Others have heard lives up to `above` of a node that this disk knows nothing of: it was put back to an
     /// older state. Begins a life above them; [`Durable::Begun`] is told again. `damaged`: from then on,
-    /// all groups are.
+    /// groups that nothing is written of are.
     pub fn rise(&mut self, above: Life, salt: u32, damaged: bool) {
         let number = above.number().max(self.number) + 1;
         self.life = Life::new(number, salt);
         self.rising = true;
         self.damaged |= damaged;
-        self.groups.values_mut().for_each(|log| log.damaged |= damaged);
+    }
+
+    /// With the life that is about to begin, a group is damaged.
+    pub fn doubt(&mut self, group: GroupId) {
+        self.group(group).damaged = true;
     }
 
     /// An entry. Replaces what was at its index and beyond; at most one beyond the last. Returns the number
