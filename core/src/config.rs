@@ -233,7 +233,7 @@ pub enum Bug {
     CommitUnbounded,
     /// Votes of an earlier term are counted.
     StaleVoteCounted,
-    /// Acknowledgements of an earlier term move `match`, late ones and those of an earlier reign.
+    /// Acknowledgements of an earlier term move `match`.
     StaleAckCounted,
     /// A follower acknowledges its own last index instead of what it was sent.
     AckOwnLast,

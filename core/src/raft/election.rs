@@ -283,10 +283,6 @@ impl Raft {
         let hold_until =
             if at_once { io.now } else { self.foreign_at.plus(Self::lease_bound(io.config)) };
         self.leading = Some(Leading::new(self, hold_until, io.now));
-        #[cfg(feature = "planted")]
-        if let Some(leading) = self.leading.as_mut().filter(|_| io.bug(Bug::StaleAckCounted)) {
-            leading.count_stale(&self.stale);
-        }
         self.electing.votes.clear();
         io.events.push(Event::Leading { group: self.group, term: self.term });
     }

@@ -119,16 +119,6 @@ impl Leading {
         }
     }
 
-    /// Nothing tells the acknowledgements of one reign from those of another.
-    #[cfg(feature = "planted")]
-    pub(super) fn count_stale(&mut self, stale: &[(NodeId, Index)]) {
-        for (at, follower) in self.progress.iter_mut().enumerate() {
-            let known = stale.iter().find(|(node, _)| *node == follower.node);
-            follower.matched = known.map_or(Index(0), |(_, index)| (*index).min(self.inherited));
-            self.matched[at].1 = follower.matched;
-        }
-    }
-
     pub(super) fn deadline(
         &self,
         raft: &Raft,

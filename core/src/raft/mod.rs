@@ -99,9 +99,6 @@ pub(crate) struct Raft {
     birth: birth::Birth,
     electing: election::Electing,
     leading: Option<Leading>,
-    /// What was acknowledged in the last reign here, for [`Bug::StaleAckCounted`].
-    #[cfg(feature = "planted")]
-    stale: Vec<(NodeId, Index)>,
 }
 
 /// What a replica starts with: what its disk said.
@@ -143,8 +140,6 @@ impl Raft {
             birth: birth::Birth::default(),
             electing: election::Electing::default(),
             leading: None,
-            #[cfg(feature = "planted")]
-            stale: Vec::new(),
         }
     }
 
@@ -259,10 +254,6 @@ impl Raft {
         }
         self.role = Role::Follower;
         self.leader = None;
-        #[cfg(feature = "planted")]
-        if let Some(leading) = &self.leading {
-            self.stale.clone_from(&leading.matched);
-        }
         self.leading = None;
         self.electing.votes.clear();
         self.following.restart();

@@ -250,8 +250,8 @@ fn replication(bug: Bug) -> Option<Row> {
         ),
         Bug::StaleAckCounted => (
             &[SHADOW, QUORUM, COMPLETE],
-            "a leader cut off with one companion while it appends, which leads again after both logs were cut; five \
-             nodes, for two of three are a majority",
+            "a leader cut off with one companion while it appends, whose answers are held until it leads again \
+             after both logs were cut; five nodes, for two of three are a majority",
         ),
         Bug::AckOwnLast => (
             &[SHADOW, QUORUM, COMPLETE, IMMUTABLE],
