@@ -177,30 +177,30 @@ impl Turn<'_> {
                 ));
             });
         }
-        let mut parts: Vec<(GroupId, Vec<u16>)> = Vec::new();
+        let mut parts: Vec<GroupId> = Vec::new();
         let mut order = Vec::with_capacity(count);
         for key in 0..count {
             let group = self.engine.placement.group_of(args.at(first + key * step));
-            let part = parts.iter().position(|(known, _)| *known == group).unwrap_or(parts.len());
-            match parts.get_mut(part) {
-                Some((_, keys)) => keys.push(key as u16),
-                None => parts.push((group, alloc::vec![key as u16])),
+            let part = parts.iter().position(|known| *known == group).unwrap_or(parts.len());
+            if part == parts.len() {
+                parts.push(group);
             }
             order.push(part as u16);
         }
-        if let [(group, _)] = parts[..] {
+        if let [group] = parts[..] {
             return self.ask(group, asked, 0, &args);
         }
-        self.engine.sessions.split(ticket, merge, proto, parts.len(), order);
-        let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
-        for (number, (group, keys)) in parts.iter().enumerate() {
-            let mut words: Vec<&[u8]> = alloc::vec![args.at(0)];
-            for key in keys {
-                let at = first + usize::from(*key) * step;
+        self.engine.sessions.split(ticket, merge, proto, parts.len(), order.clone());
+        let (mut buffer, mut bytes, mut words) = (ArgsBuffer::default(), Vec::new(), Vec::new());
+        for (part, group) in parts.iter().enumerate() {
+            words.clear();
+            words.push(args.at(0));
+            for (key, _) in order.iter().enumerate().filter(|(_, of)| usize::from(**of) == part) {
+                let at = first + key * step;
                 words.extend((at..at + step).map(|at| args.at(at)));
             }
             let own = buffer.compose(&mut bytes, &words);
-            self.ask(*group, asked, number as u16, &own);
+            self.ask(*group, asked, part as u16, &own);
         }
     }
 

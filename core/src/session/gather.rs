@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::command::{self, Merge};
 use crate::resp::{Proto, Reply};
@@ -11,7 +12,9 @@ use crate::resp::{Proto, Reply};
 pub(crate) struct Gather {
     merge: Merge,
     proto: Proto,
-    parts: Vec<Vec<u8>>,
+    /// The answers so far, one behind the other, and where in them that of each part is.
+    bytes: Vec<u8>,
+    parts: Vec<Range<usize>>,
     /// For each key of the command, the part that speaks of it.
     order: Vec<u16>,
     missing: usize,
@@ -19,20 +22,23 @@ pub(crate) struct Gather {
 
 impl Gather {
     pub(crate) fn new(merge: Merge, proto: Proto, parts: usize, order: Vec<u16>) -> Self {
-        Self { merge, proto, parts: vec![Vec::new(); parts], order, missing: parts }
+        Self { merge, proto, bytes: Vec::new(), parts: vec![0..0; parts], order, missing: parts }
     }
 
-    /// Where a part is to be written.
-    pub(crate) fn part(&mut self, number: u16) -> &mut Vec<u8> {
+    /// Takes the answer of a part; returns how many bytes it has.
+    pub(crate) fn add(&mut self, number: u16, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let part = &mut self.parts[usize::from(number)];
-        assert!(part.is_empty(), "a part is answered once");
+        assert_eq!(*part, 0..0, "a part is answered once");
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        *part = start..self.bytes.len();
         self.missing -= 1;
-        part
+        part.len()
     }
 
     /// Bytes of all parts.
     pub(crate) fn bytes(&self) -> usize {
-        self.parts.iter().map(Vec::len).sum()
+        self.bytes.len()
     }
 
     pub(crate) fn merges(&self, how: Merge) -> bool {
@@ -45,7 +51,7 @@ impl Gather {
 
     /// Writes the answer of the whole.
     pub(crate) fn merge(&self, out: &mut Vec<u8>) {
-        let parts: Vec<&[u8]> = self.parts.iter().map(Vec::as_slice).collect();
+        let parts: Vec<&[u8]> = self.parts.iter().map(|part| &self.bytes[part.clone()]).collect();
         // An error that says "nothing was done" would be a lie if some parts were.
         let failed = parts.iter().find(|part| part.first() == Some(&b'-'));
         if let Some(failed) = failed

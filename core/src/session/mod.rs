@@ -170,9 +170,7 @@ impl Sessions {
         let at = ticket.sequence.checked_sub(client.first).expect("it is answered once") as usize;
         let slot = &mut client.slots[at];
         if let State::Split(gather) = &mut slot.state {
-            let part = gather.part(ticket.part);
-            write(part);
-            client.gathered += part.len();
+            client.gathered += gather.add(ticket.part, write);
             if !gather.complete() {
                 return;
             }
