@@ -6,7 +6,8 @@
 //!
 //! To count instructions, four words after `--` play one cell for a fixed number of rounds and print how
 //! many operations that were: `set 16 8 5000` is SET, 16 groups, 8 commands a turn and 5000 rounds; `get` is
-//! GET, and `forward` is SET at a node that does not lead the group. With `--toggle-collect='*rounds*'`
+//! GET, `forward` is SET at a node that does not lead the group, `mset` is MSET of eight keys of any group, and
+//! `select` is SELECT. With `--toggle-collect='*rounds*'`
 //! callgrind counts those rounds alone.
 
 mod world;
@@ -72,7 +73,9 @@ fn play(kind: &str, groups: u32, count: u32, rounds: u32) {
         "set" => &load.sets,
         "get" => &load.gets,
         "forward" => &load.forwards,
-        _ => panic!("{kind} is neither set nor get nor forward"),
+        "mset" => &load.multiple_sets,
+        "select" => &load.selects,
+        _ => panic!("{kind} is none of the kinds of commands that are measured"),
     };
     let mut caller = Caller { commands, count, cursors: [0; 3], asked: world.answered() };
     let before = world.answered();
@@ -84,24 +87,39 @@ fn thousandths(count: u64) -> String {
     format!("{}.{:03}", count / 1000, count % 1000)
 }
 
-/// Commands for each node, on keys whose group it leads; and sets for it to forward to another that does.
+/// Commands for each node. Sets and gets are on keys whose group it leads; forwards are sets that another leads.
 struct Load {
     sets: Vec<Vec<Vec<u8>>>,
     gets: Vec<Vec<Vec<u8>>>,
     forwards: Vec<Vec<Vec<u8>>>,
+    multiple_sets: Vec<Vec<Vec<u8>>>,
+    selects: Vec<Vec<Vec<u8>>>,
 }
 
 impl Load {
     fn new(world: &World) -> Self {
         let leaders = world.leaders().expect("a new world has leaders");
         let empty = || vec![Vec::new(); 3];
-        let mut load = Self { sets: empty(), gets: empty(), forwards: empty() };
+        let mut load = Self {
+            sets: empty(),
+            gets: empty(),
+            forwards: empty(),
+            multiple_sets: empty(),
+            selects: vec![vec![command(&[b"SELECT", b"0"])]; 3],
+        };
         for number in 0..KEYS {
             let key = format!("key:{number:012}");
             let node = leaders[world.group_of(key.as_bytes())];
             load.sets[node].push(command(&[b"SET", key.as_bytes(), &VALUE]));
             load.gets[node].push(command(&[b"GET", key.as_bytes()]));
             load.forwards[(node + 1) % 3].push(command(&[b"SET", key.as_bytes(), &VALUE]));
+        }
+        for number in 0..KEYS / 8 {
+            let keys: Vec<String> =
+                (0..8).map(|at| format!("key:{:012}", number * 8 + at)).collect();
+            let pairs = keys.iter().flat_map(|key| [key.as_bytes(), &VALUE]);
+            let words: Vec<&[u8]> = core::iter::once(&b"MSET"[..]).chain(pairs).collect();
+            load.multiple_sets[number % 3].push(command(&words));
         }
         load
     }
