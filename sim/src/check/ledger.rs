@@ -59,6 +59,8 @@ pub struct Replica {
     pub up: bool,
     /// Whether a fault has harmed its disk and it has not been repaired since.
     pub harmed: bool,
+    /// Whether the disk is as it was at an earlier time, and no start since has shown it.
+    pub put_back: bool,
     /// Which run of its process this is.
     pub life: Life,
     /// How often its process has started.
@@ -84,6 +86,7 @@ impl Replica {
             matched: Vec::new(),
             up: false,
             harmed: false,
+            put_back: false,
             life: Life(0),
             starts: 0,
             kept: Index(0),

@@ -241,6 +241,12 @@ impl Checkers {
         self.lives.harmed(node);
     }
 
+    /// A node's disk is as it was at an earlier time: no bytes are wrong, so only others can tell.
+    pub fn put_back(&mut self, node: NodeId) {
+        self.harmed(node);
+        self.ledger.on_node(node).for_each(|replica| replica.put_back = true);
+    }
+
     /// A membership machine begins anew: its view may start from nothing.
     pub fn gossip_started(&mut self, node: NodeId) {
         self.membership.started(node);

@@ -176,7 +176,7 @@ impl PromiseIsDurable {
 /// A replica comes back from its disk.
 pub fn restarted(group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
     let replica = &group.replicas[at];
-    if replica.harmed && recovered.state.damaged {
+    if replica.harmed && (recovered.state.damaged || replica.put_back) {
         return;
     }
     // A disk without a trace of the group may be a new one, for all that the replica can know.

@@ -128,6 +128,7 @@ fn agreed(change: &Change<'_>, replica: &Replica) -> Index {
 fn take_note(change: &Change<'_>, replica: &mut Replica) {
     let new = change.new.state;
     if change.fresh {
+        replica.put_back = false;
         replica.replay_until = replica.replay_until.max(change.old.applied);
         if replica.harmed {
             replica.proven = (Term(0), None);

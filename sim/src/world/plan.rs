@@ -5,7 +5,7 @@ use super::links::DropClass;
 use super::process::Stop;
 use super::triggers::Trigger;
 use super::{What, World};
-use crate::disk::Damage;
+use crate::disk::{Damage, Disk};
 use crate::fault::Fault;
 use crate::network::Links;
 use crate::queue::{MS, Time};
@@ -245,14 +245,16 @@ impl World {
 
     /// All that the disks of a node held is gone, or as it was when it was copied.
     fn lose_disk(&mut self, node: usize, how: Damage) {
-        for lane in &mut self.nodes[node].lanes {
-            match how {
-                Damage::Wiped => lane.disk.wipe(),
-                _ => lane.disk.put_back(),
-            }
+        let name = NodeId(node as u32 + 1);
+        let disks = self.nodes[node].lanes.iter_mut().map(|lane| &mut lane.disk);
+        if how == Damage::Wiped {
+            disks.for_each(Disk::wipe);
+            self.checkers.harmed(name);
+        } else {
+            disks.for_each(Disk::put_back);
+            self.checkers.put_back(name);
         }
         self.nodes[node].damaged = true;
-        self.checkers.harmed(NodeId(node as u32 + 1));
         self.trace.note(self.now, format_args!("n{} disk: {}", node + 1, how.name()));
     }
 
