@@ -1,6 +1,6 @@
 //! A run from its start to its end: warm up, go wrong, heal, settle.
 
-use driftless_core::{GroupId, NodeId, Term};
+use driftless_core::{GroupId, Index, NodeId};
 
 use super::links::DropClass;
 use super::node::Node;
@@ -45,9 +45,8 @@ impl World {
         self.drop_class = DropClass::Off;
         self.options.disk.hiccups = 0;
         let damaged = self.nodes.iter().any(|machine| machine.damaged);
-        // The first term of a group needs the consent of all its replicas.
-        let born = self.groups().all(|group| self.is_born(group));
-        if self.options.phases.core_only && born && !damaged {
+        let begun = self.all_have_begun();
+        if self.options.phases.core_only && begun && !damaged {
             self.abandon_some();
         }
         self.options.workload.patience = Time::MAX / 2;
@@ -133,10 +132,15 @@ impl World {
         }
     }
 
-    fn is_born(&self, group: GroupId) -> bool {
-        let lane = self.lane_of(group);
-        let term = |machine: &Node| Some(machine.lanes[lane].engine.as_ref()?.view(group)?.term);
-        self.nodes.iter().filter_map(term).any(|term| term > Term(0))
+    /// Whether every group has had a leader: the first one needs the consent of all its replicas.
+    pub(super) fn all_have_begun(&self) -> bool {
+        let commits = |group: GroupId| {
+            let lane = self.lane_of(group);
+            let commit =
+                |machine: &Node| Some(machine.lanes[lane].engine.as_ref()?.view(group)?.commit);
+            self.nodes.iter().filter_map(commit).any(|commit| commit > Index(0))
+        };
+        self.groups().all(commits)
     }
 
     fn has_core_majority(&self, group: GroupId) -> bool {

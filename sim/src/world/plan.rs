@@ -219,7 +219,8 @@ impl World {
     /// all others hold good copies.
     fn damage(&mut self, node: usize, how: Damage, span: Time) {
         self.notice_repairs();
-        if self.nodes.iter().any(|machine| machine.damaged || machine.abandoned) {
+        let unfit = self.nodes.iter().any(|machine| machine.damaged || machine.abandoned);
+        if unfit || !self.all_have_begun() {
             return;
         }
         self.stop(node, Stop::PowerCut);

@@ -97,6 +97,7 @@ fn a_life_above_one_that_others_know_is_told_once_durable_and_has_all_groups_dam
     bench.settle();
     let before = bench.wal.life();
     bench.wal.rise(Life::new(7, 3), 5, true);
+    bench.wal.doubt(GroupId(1));
     let told = bench.settle();
     assert!(told.contains(&Durable::Begun), "{told:?}");
     assert_eq!((before, bench.wal.life()), (Life::new(1, 0), Life::new(8, 5)));
