@@ -17,7 +17,7 @@ use crate::settings::Shared;
 
 const MAGIC: &[u8; 4] = b"DRFT";
 /// Version of everything that nodes say to each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 const HEAD_BYTES: usize = 8;
 const MOST_BODY_BYTES: usize = 32 << 10;
 /// Stands for no engine. A node has fewer.
@@ -128,13 +128,17 @@ impl Hello {
             node: NodeId(reader.u32()?),
             lane: Some(reader.u8()?).filter(|&lane| lane != NO_LANE).map(LaneId),
             instance: reader.u64()?,
-            address: take_text(&mut reader)?.parse().map_err(|_| Malformed)?,
+            address: address(&take_text(&mut reader)?)?,
             heard_at: match take_text(&mut reader)?.as_str() {
                 "" => None,
-                address => Some(address.parse().map_err(|_| Malformed)?),
+                text => Some(address(text)?),
             },
             uptime_ms: reader.u64()?,
-            serving: reader.u8()? != 0,
+            serving: match reader.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(HelloError::Foreign),
+            },
             shared: Shared {
                 cluster: take_text(&mut reader)?,
                 total_nodes: reader.u32()?,
@@ -153,6 +157,12 @@ impl Hello {
 
 fn take_text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     String::from_utf8(reader.bytes()?.to_vec()).map_err(|_| Malformed)
+}
+
+/// An address as [`Hello::put`] writes it.
+fn address(text: &str) -> Result<SocketAddr, Malformed> {
+    let address: SocketAddr = text.parse().map_err(|_| Malformed)?;
+    if address.to_string() == text { Ok(address) } else { Err(Malformed) }
 }
 
 fn body_length(head: &[u8]) -> Result<usize, HelloError> {
@@ -218,6 +228,6 @@ mod tests {
     #[test]
     fn strangers_and_other_versions_are_told_apart() {
         assert!(matches!(body_length(b"GET / HT"), Err(HelloError::Foreign)));
-        assert!(matches!(body_length(b"DRFT\x02\x00\x10\x00"), Err(HelloError::Version(2))));
+        assert!(matches!(body_length(b"DRFT\x63\x00\x10\x00"), Err(HelloError::Version(99))));
     }
 }
