@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{Hello, HelloError, Links};
@@ -29,15 +28,15 @@ impl Links {
         let mut next: BTreeSet<_> = peers.iter().copied().collect();
         let mut silent = Vec::new();
         while !next.is_empty() {
-            let mut answers = JoinSet::new();
-            for address in std::mem::take(&mut next) {
-                if asked.insert(address) {
-                    let links = self.clone();
-                    answers.spawn(async move { (address, links.ask(address).await) });
-                }
-            }
-            while let Some(answer) = answers.join_next().await {
-                match answer {
+            let fresh: Vec<_> =
+                std::mem::take(&mut next).into_iter().filter(|at| asked.insert(*at)).collect();
+            let asking = fresh.into_iter().map(|address| {
+                let links = self.clone();
+                net::spawn(async move { (address, links.ask(address).await) })
+            });
+            // All of them are asked before any answer is waited for.
+            for answer in asking.collect::<Vec<_>>() {
+                match answer.await {
                     Ok((_, Ok(theirs))) => next.extend(theirs.heard_at),
                     Ok((address, Err(_))) => silent.push(address),
                     Err(_) => (),
