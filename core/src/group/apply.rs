@@ -45,6 +45,7 @@ impl Group {
             self.drop_waiters(index, term, room);
             if kind == Kind::Batch {
                 self.apply_batch(index, term, outbox, room);
+                self.scrub.note_change(index);
             }
             self.applied = index;
             self.look_up(Position::after(index), room);

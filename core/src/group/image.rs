@@ -455,6 +455,7 @@ impl Group {
         self.store = store;
         self.answers = answers;
         self.applied = index;
+        self.scrub.note_change(index);
         self.applied_stamp = stamp;
         self.stamp = self.stamp.max(stamp);
         room.out.events.push(Event::SnapshotInstalled { group: self.id, index });

@@ -251,7 +251,7 @@ impl Group {
                 let wait = (deadline.0 + 1).saturating_sub(now.wall.0).clamp(1, 10_000);
                 sooner(now.mono.plus(Span::millis(wait)));
             }
-            if let Some(scrub) = self.scrub.deadline(self.applied, now.mono, config) {
+            if let Some(scrub) = self.scrub.deadline(now.mono, config) {
                 sooner(scrub);
             }
         }

@@ -14,6 +14,8 @@ use crate::time::Instant;
 /// What a replica keeps about comparisons.
 #[derive(Debug, Default)]
 pub(crate) struct Scrub {
+    /// The last entry that may have changed keys.
+    changed: Index,
     /// The last entry at which all compared, and the digest here.
     index: Index,
     digest: u128,
@@ -25,16 +27,20 @@ pub(crate) struct Scrub {
 }
 
 impl Scrub {
+    /// An entry was applied that may have changed keys.
+    pub(crate) fn note_change(&mut self, index: Index) {
+        self.changed = index;
+    }
+
+    /// Whether keys may have changed since the last comparison that was asked for, here or by another leader.
+    fn is_due(&self) -> bool {
+        self.changed > self.index.max(self.asked)
+    }
+
     /// When the next comparison is due; never for a group that has not changed.
-    pub(crate) fn deadline(
-        &self,
-        applied: Index,
-        now: Instant,
-        config: &EngineConfig,
-    ) -> Option<Instant> {
+    pub(crate) fn deadline(&self, now: Instant, config: &EngineConfig) -> Option<Instant> {
         let due = self.asked_at.plus(config.timing.scrub_every);
-        // The comparison itself and the opening of a reign are no changes of keys.
-        (applied.0 > self.asked.0 + 1).then_some(due.max(Instant(now.0 + 1)))
+        self.is_due().then_some(due.max(Instant(now.0 + 1)))
     }
 }
 
@@ -42,8 +48,7 @@ impl Group {
     /// Asks all replicas to compare, if something changed since they last did.
     pub(super) fn scrub_if_due(&mut self, room: &mut Room<'_>) {
         let due = self.scrub.asked_at.plus(room.config.timing.scrub_every) <= room.now.mono;
-        let changed = self.applied.0 > self.scrub.asked.0 + 1;
-        if due && changed && self.accepts() && self.batch.is_empty() {
+        if due && self.scrub.is_due() && self.accepts() && self.batch.is_empty() {
             self.scrub.asked_at = room.now.mono;
             self.scrub.asked = self.propose_plain(Kind::Check, room);
         }
