@@ -221,9 +221,11 @@ impl Disk {
     /// Damages some file, where recovery can tell it from a torn tail. What was damaged, if anything
     /// could be.
     pub fn damage(&mut self, how: Damage, chance: &mut Chance) -> Option<(FileId, u64)> {
-        let newest = self.files.iter().filter_map(|file| segment(file.id)).max();
+        // Only a later segment that is there for sure tells where this one ended.
+        let sure = self.files.iter().filter(|file| file.settled > 0);
+        let newest = sure.filter_map(|file| segment(file.id)).max();
         let can = |file: &File| {
-            let last = segment(file.id).is_some_and(|number| Some(number) == newest);
+            let last = segment(file.id).is_some_and(|number| Some(number) >= newest);
             let whole = matches!(how, Damage::Unreadable | Damage::OldCopy);
             file.reach() >= 64 && !(whole && last) && !file.unreadable
         };
