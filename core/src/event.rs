@@ -26,7 +26,7 @@ pub enum Event {
     /// Bytes that had been synced do not check out any more.
     Damaged { file: FileId, offset: u64 },
     /// Another node knows a life of this node that is later than what the disk says: the disk was wiped, or
-    /// put back to an older state. All groups count as damaged from now on.
+    /// put back to an older state. Groups not repaired since count as damaged.
     Forgot { told_by: NodeId, life: Life, known: Life },
     /// The log knows writes of a later life of this node than its disk does: a life above it begins.
     Outlived { life: Life, later: Life },

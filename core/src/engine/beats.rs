@@ -247,7 +247,8 @@ impl Turn<'_> {
     }
 
     /// This disk was put back to an older state, or is not the one it was: `from` has heard a later life of this node.
-    /// What was promised since is not known here, so all groups make up for it before they take part again.
+    /// What was promised since is not known here, so groups make up for it before they take part again; those that
+    /// were repaired since this life began have done so.
     fn forget(&mut self, from: NodeId, known: Life) {
         let engine = &mut *self.engine;
         self.out.events.push(Event::Forgot { told_by: from, life: engine.life, known });
