@@ -2,7 +2,9 @@
 //!
 //! Ongaro's thesis, sections 3.6.2 and 3.6.3 (figure 8 of the paper shows how counting replicas of an
 //! old term's entry breaks it). Two ways to see it broken: a replica takes another entry for committed
-//! than the one known (bytes are compared), or a replica gives up a committed entry that it held.
+//! than the one known (bytes are compared), or a replica gives up a committed entry that it held. It may do so only
+//! for a leader that came late, of a term before the one in which the entry was committed: then it was none of
+//! the majority that committed it, and gets it back.
 //!
 //! Finds: `OldTermCommit`, `CommitUnbounded`, `TruncateOnOverlap`, `SnapshotDropsNewer`, `NoUpToDateCheck`,
 //! `QuorumIsHalf`, `UnsortedQuorum`, `StaleAckCounted`, `AckBeforeDurable`, `LeaderCountsUndurable`.
@@ -47,7 +49,8 @@ pub fn given_up(change: &Change<'_>, group: &Group, from: Index, found: &mut Fou
         return;
     }
     let replica = &group.replicas[change.place];
-    let upto = group.commit().min(replica.terms.last());
+    let term = change.new.state.term;
+    let upto = group.commit_before(Term(term.0 + 1)).min(replica.terms.last());
     let first = from.max(replica.terms.before().next());
     let lost = (first.0..=upto.0).map(Index).find(|&index| {
         replica.terms.at(index) == group.committed(index).map(|entry| entry.term)
@@ -100,6 +103,26 @@ mod tests {
         let mut stage = one_committed();
         stage.cut(2, 1);
         stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_leader_that_comes_late_may_take_back_what_a_later_term_has_committed() {
+        for term in [1, 2] {
+            let mut stage = Stage::new(5);
+            for node in 1..=4 {
+                stage.append(node, 1, b"a");
+                stage.sync(node);
+            }
+            stage.leads(1, 2);
+            for node in 1..=3 {
+                stage.append(node, 2, b"b");
+                stage.sync(node);
+            }
+            stage.commit(1, 2, 7);
+            stage.change(4, |state| state.term = Term(term));
+            stage.cut(4, 1);
+            if term < 2 { stage.clean() } else { stage.violates(NAME) }
+        }
     }
 
     #[test]
