@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use crate::ids::{Life, NodeId};
 use crate::time::{Instant, Now, Span, WallTime};
 
-/// Clocks that are compared, at most: more make the median no better.
-const MOST_CLOCKS: usize = 16;
+/// Nanoseconds of a millisecond.
+const NANOSECONDS: u64 = 1_000_000;
 
 /// One other node.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub(crate) struct Peer {
     pub(crate) hears: bool,
     /// When it last came, went, restarted or changed its mind about any of this.
     pub(crate) changed_at: Instant,
-    /// What its clock showed, and when it said so.
-    pub(crate) clock: Option<(WallTime, Instant)>,
+    /// What its wall clock showed, less what the monotonic clock here showed when it said so, in nanoseconds.
+    clock: Option<i64>,
     /// Bytes that wait to be sent to it, as the driver has said last.
     pub(crate) unsent: usize,
 }
@@ -35,6 +35,8 @@ pub(crate) struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
     peers: Vec<Peer>,
+    /// The clocks of all peers that are known, in order.
+    clocks: Vec<i64>,
     /// Our own disk does not answer.
     pub(crate) stalled: bool,
 }
@@ -54,7 +56,7 @@ impl Pulse {
         };
         let mut peers: Vec<Peer> = nodes.map(silent).collect();
         peers.sort_by_key(|peer| peer.node);
-        Self { peers, stalled: false }
+        Self { peers, clocks: Vec::new(), stalled: false }
     }
 
     pub(crate) fn peers(&self) -> &[Peer] {
@@ -76,24 +78,32 @@ impl Pulse {
         self.peer(node).is_some_and(|peer| peer.alive)
     }
 
-    /// The latest that a clock may show which is to be believed at `now`: the median of all clocks known,
-    /// this node's `own` included, and `error_ms` more.
-    pub(crate) fn latest_wall(&self, now: Now, error_ms: u64) -> WallTime {
-        let known = |peer: &Peer| {
-            let (wall, at) = peer.clock?;
-            Some(wall.0 + now.mono.since(at).as_millis())
-        };
-        let mut walls = [u64::MAX; MOST_CLOCKS];
-        let others = self.peers.iter().filter_map(known);
-        let all = core::iter::once(now.wall.0).chain(others);
-        let mut count = 0;
-        for (slot, wall) in walls.iter_mut().zip(all) {
-            *slot = wall;
-            count += 1;
+    /// A peer has said what its wall clock shows.
+    pub(crate) fn clock(&mut self, node: NodeId, wall: WallTime, now: Instant) {
+        if let Some(peer) = self.peer_mut(node) {
+            peer.clock = Some(ahead(wall, now));
+            self.clocks.clear();
+            self.clocks.extend(self.peers.iter().filter_map(|peer| peer.clock));
+            self.clocks.sort_unstable();
         }
-        let walls = &mut walls[..count];
-        walls.sort_unstable();
-        WallTime(walls[(count - 1) / 2].saturating_add(error_ms))
+    }
+
+    /// The latest that a clock may show which is to be believed at `now`: the median of all clocks known,
+    /// this node's own included, and `error_ms` more.
+    pub(crate) fn latest_wall(&self, now: Now, error_ms: u64) -> WallTime {
+        // With its own clock among the others, the middle one is its own or a neighbour of it; of two in the
+        // middle the earlier one counts.
+        let others = &self.clocks;
+        let middle = others.len() / 2;
+        let mut median = ahead(now.wall, now.mono);
+        if let Some(&above) = others.get(middle) {
+            median = median.min(above);
+        }
+        if let Some(&below) = middle.checked_sub(1).and_then(|below| others.get(below)) {
+            median = median.max(below);
+        }
+        let nanoseconds = median.saturating_add_unsigned(now.mono.0).max(0) as u64;
+        WallTime((nanoseconds / NANOSECONDS).saturating_add(error_ms))
     }
 
     /// Heard, and hears this node.
@@ -110,4 +120,10 @@ impl Pulse {
     pub(crate) fn fit(&self, node: NodeId) -> bool {
         self.peer(node).is_some_and(|peer| peer.alive && !peer.stalled)
     }
+}
+
+/// How far a wall clock is ahead of a monotonic one, in nanoseconds. A clock beyond the year 2262 shows no more.
+fn ahead(wall: WallTime, mono: Instant) -> i64 {
+    let wall = i64::try_from(wall.0.saturating_mul(NANOSECONDS)).unwrap_or(i64::MAX);
+    wall.saturating_sub_unsigned(mono.0)
 }

@@ -162,6 +162,8 @@ pub struct Network {
     pub slow: Links,
     /// Links that carry no datagrams.
     pub muted: Links,
+    /// Held links on which so much waited that the connection broke: there is none until they are released.
+    broken: Links,
     /// For each link: when its last message arrives, when it is free again, how much waits on it.
     state: Vec<LinkState>,
 }
@@ -179,7 +181,8 @@ impl Network {
         assert!(nodes <= MOST_NODES, "a set of links is one 64-bit number");
         let state = vec![LinkState::default(); MOST_NODES * MOST_NODES];
         let none = Links::NONE;
-        Self { nodes, settings, cut: none, held: none, slow: none, muted: none, state }
+        let broken = none;
+        Self { nodes, settings, cut: none, held: none, slow: none, muted: none, broken, state }
     }
 
     /// How many nodes there are.
@@ -201,8 +204,12 @@ impl Network {
         let settings = &self.settings;
         let state = &mut self.state[from * MOST_NODES + to];
         if self.held.has(from, to) {
+            if self.broken.has(from, to) {
+                return Fate::Lost;
+            }
             if state.waiting + length > settings.hold_bytes {
                 state.waiting = 0;
+                self.broken.add(Links::one(from, to));
                 return Fate::Overflow;
             }
             state.waiting += length;
@@ -258,12 +265,17 @@ impl Network {
         Some(at.next_multiple_of(self.settings.quantum))
     }
 
-    /// Links are whole again; nothing waits on them.
-    pub fn release(&mut self, links: Links) {
+    /// Links are whole again; nothing waits on them. Between the ends of those that are told a connection is
+    /// made anew.
+    pub fn release(&mut self, links: Links) -> Links {
         self.held.remove(links);
+        let mut anew = self.broken;
+        self.broken.remove(links);
+        anew.remove(self.broken);
         for (from, to) in links.iter() {
             self.state[from * MOST_NODES + to].waiting = 0;
         }
+        anew
     }
 
     /// Everything works from now on.
@@ -272,6 +284,7 @@ impl Network {
         self.held = Links::NONE;
         self.slow = Links::NONE;
         self.muted = Links::NONE;
+        self.broken = Links::NONE;
         let settings = &mut self.settings;
         (settings.loss, settings.duplication, settings.corruption) = (0, 0, 0);
         (settings.tail, settings.splitting) = (0, 0);
@@ -369,6 +382,12 @@ mod tests {
         let mut chance = chance();
         let mut send = || network.send((0, 1), 10, 0, &mut chance);
         assert_eq!([send(), send(), send()], [Fate::Held, Fate::Held, Fate::Overflow]);
+        assert_eq!(send(), Fate::Lost, "there is no connection");
+        let link = Links::one(0, 1);
+        assert_eq!(network.release(Links(u64::MAX)), link);
+        assert_eq!(network.release(Links(u64::MAX)), Links::NONE);
+        network.held.add(link);
+        assert_eq!(network.send((0, 1), 10, 0, &mut chance), Fate::Held);
     }
 
     #[test]

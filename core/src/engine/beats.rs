@@ -34,6 +34,8 @@ pub(super) struct Beats {
     /// By node, like the peers of [`crate::pulse::Pulse`].
     streams: Vec<Stream>,
     next: Instant,
+    /// Before then no silence becomes too long. It may be later than this says.
+    silence: Instant,
 }
 
 impl Beats {
@@ -41,7 +43,7 @@ impl Beats {
         let stream = |&node| Stream { node, ours: 0, theirs: 0, differs: 0, hastened: false };
         let mut streams: Vec<Stream> = nodes.iter().map(stream).collect();
         streams.sort_by_key(|stream| stream.node);
-        Self { streams, next: Instant(0) }
+        Self { streams, next: Instant(0), silence: Instant(0) }
     }
 
     pub(super) fn begin(&mut self, now: Instant) {
@@ -78,7 +80,9 @@ impl Turn<'_> {
     /// Sends what is due, and notices who is not heard any more.
     pub(super) fn tick_beats(&mut self) {
         let now = self.engine.now.mono;
-        self.notice_silence();
+        if now >= self.engine.beats.silence {
+            self.notice_silence();
+        }
         if now < self.engine.beats.next || !self.engine.begun {
             return;
         }
@@ -86,25 +90,30 @@ impl Turn<'_> {
         for stream in &self.engine.beats.streams {
             self.engine.send_beat(stream, &mut self.out.sends);
         }
+        self.expect_silence();
         self.lead_back();
     }
 
     pub(super) fn beats_wake(&self) -> (Instant, &'static str) {
         let engine = &*self.engine;
-        let mut wake = (engine.beats.next, "beat");
+        let mut next = engine.beats.next;
         if !engine.begun {
-            wake = (engine.now.mono.plus(engine.config.timing.beat_every), "beat");
+            next = engine.now.mono.plus(engine.config.timing.beat_every);
         }
+        let silence = engine.beats.silence;
+        if silence < next { (silence, "silence") } else { (next, "beat") }
+    }
+
+    /// Finds out when the next silence will have become too long, if nothing is heard until then.
+    fn expect_silence(&mut self) {
+        let engine = &*self.engine;
+        let mut first = Instant(u64::MAX);
         for (peer, stream) in engine.pulse.peers().iter().zip(&engine.beats.streams) {
-            if !peer.alive {
-                continue;
-            }
-            let at = peer.heard.unwrap_or_default().plus(self.patience(stream));
-            if at < wake.0 {
-                wake = (at, "silence");
+            if peer.alive {
+                first = first.min(peer.heard.unwrap_or_default().plus(self.patience(stream)));
             }
         }
-        wake
+        self.engine.beats.silence = first;
     }
 
     /// How long a node may be silent before it counts as gone.
@@ -121,6 +130,7 @@ impl Turn<'_> {
     pub(super) fn hasten(&mut self, node: NodeId) {
         if let Some(stream) = self.engine.beats.of(node) {
             stream.hastened = true;
+            self.expect_silence();
         }
     }
 
@@ -151,6 +161,7 @@ impl Turn<'_> {
                 lost || led
             });
         }
+        self.expect_silence();
     }
 
     /// Something has come from a node: it is there.
@@ -162,6 +173,7 @@ impl Turn<'_> {
             return;
         }
         (peer.alive, peer.changed_at) = (true, now);
+        self.expect_silence();
         self.out.events.push(Event::PeerSilent { node: from, silent: false });
         // Commands on their way to it, or answers to them, may have been lost meanwhile.
         self.each_partition(|partition, room| {
@@ -198,8 +210,8 @@ impl Turn<'_> {
         }
         peer.life = beat.life;
         peer.stalled = beat.stalled;
-        peer.clock = Some((beat.wall, now));
         peer.hears = beat.hears;
+        self.engine.pulse.clock(from, beat.wall, now);
         if let Some(stream) = self.engine.beats.of(from) {
             stream.hastened = false;
         }

@@ -67,6 +67,8 @@ pub struct Engine {
     datagrams: u64,
     /// Groups to finish at the end of the turn.
     touched: Vec<GroupId>,
+    /// Those of the last turn.
+    finished: Vec<GroupId>,
     /// When groups want to be touched though nothing arrives; at most one moment each.
     timers: BTreeSet<(Instant, GroupId)>,
     /// Both clocks; the wall clock no later than is to be believed.
@@ -126,6 +128,11 @@ impl Engine {
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
         let held = self.partitions.iter().flatten().filter(|partition| partition.group.is_some());
         held.map(|partition| partition.id)
+    }
+
+    /// The groups that something happened to in the last turn: no other replica held here has changed.
+    pub fn finished(&self) -> &[GroupId] {
+        &self.finished
     }
 
     /// What was counted since the engine began.

@@ -1,6 +1,6 @@
 //! From files to an engine. As pure as the rest: it is handed bytes.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::engine::beats::Beats;
 use crate::engine::lead_back::{Home, Strays};
 use crate::engine::{Engine, Partition};
 use crate::group::{Counts, Group, Outbox};
-use crate::ids::{GroupId, Life, NodeId};
+use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::outputs::{FileId, Outputs};
 use crate::placement::Placement;
 use crate::pulse::Pulse;
@@ -54,6 +54,12 @@ impl Recovery {
         Self { wal: self.wal.with_scans(scans), ..self }
     }
 
+    /// Only terms and votes are wanted. Then ask for [`Recovery::ballots`].
+    #[must_use]
+    pub fn ballots_only(self) -> Self {
+        Self { wal: self.wal.ballots_only(), ..self }
+    }
+
     /// The next file to feed, if any.
     pub fn wants(&self) -> Option<FileId> {
         self.wal.wants()
@@ -62,6 +68,12 @@ impl Recovery {
     /// The whole content of the file asked for; `None` if it cannot be read.
     pub fn feed(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
         self.wal.feed(bytes)
+    }
+
+    /// The term and vote with which each group would begin that the log tells of; any other begins with none. And what
+    /// was found in the log, for who reads it again when it has grown.
+    pub fn ballots(self) -> (BTreeMap<GroupId, (Term, Option<NodeId>)>, Scans) {
+        self.wal.ballots()
     }
 
     /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
@@ -135,6 +147,7 @@ fn assemble(
         pause: None,
         datagrams: 0,
         touched: Vec::new(),
+        finished: Vec::new(),
         timers: BTreeSet::new(),
         now,
         own_wall: now.wall,

@@ -263,7 +263,8 @@ impl<'t> Turn<'t> {
     /// Ends the turn: due timers, each touched group once, then the log once for all of them.
     pub fn finish(mut self) {
         if self.engine.failed {
-            self.engine.touched.clear();
+            self.engine.finished.clear();
+            core::mem::swap(&mut self.engine.touched, &mut self.engine.finished);
             let left = self.engine.partitions.iter_mut().flatten();
             left.for_each(|partition| partition.listed = false);
             return;
@@ -306,8 +307,10 @@ impl<'t> Turn<'t> {
     }
 
     fn finish_groups(&mut self) {
-        let mut touched = core::mem::take(&mut self.engine.touched);
-        for id in touched.drain(..) {
+        let mut finished = core::mem::take(&mut self.engine.finished);
+        finished.clear();
+        core::mem::swap(&mut self.engine.touched, &mut finished);
+        for &id in &finished {
             let begun = self.engine.begun || Bug::LifeReused.active(self.engine.config.bug);
             let (partitions, mut room) = self.engine.split(self.out);
             let Some(partition) = find(partitions, room.config, id) else { continue };
@@ -324,7 +327,7 @@ impl<'t> Turn<'t> {
             self.arm(id, at);
             self.note_leader(id);
         }
-        self.engine.touched = touched;
+        self.engine.finished = finished;
     }
 
     /// Sees to it that a group is touched at `at`, or before: an earlier moment than needed does no harm.

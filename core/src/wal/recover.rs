@@ -21,6 +21,8 @@ pub struct WalRecovery {
     identity: Identity,
     segment_bytes: u64,
     bug: Bug,
+    /// Entries and images are passed over.
+    ballots_only: bool,
     /// Segments on disk and their sizes, oldest first.
     segments: Vec<(u64, u64)>,
     snapshots: BTreeSet<(GroupId, Index)>,
@@ -110,6 +112,7 @@ impl WalRecovery {
             identity,
             segment_bytes,
             bug,
+            ballots_only: false,
             ahead: segments.len(),
             lost: Vec::new(),
             ends: BTreeMap::new(),
@@ -132,6 +135,12 @@ impl WalRecovery {
     #[must_use]
     pub fn with_scans(self, scans: Scans) -> Self {
         Self { scans, ..self }
+    }
+
+    /// Only terms and votes are wanted: entries and images are passed over. Then ask for [`WalRecovery::ballots`].
+    #[must_use]
+    pub fn ballots_only(self) -> Self {
+        Self { ballots_only: true, ..self }
     }
 
     /// The next file to feed, if any. The newest segments are wanted twice: first for what the last header says of
@@ -172,10 +181,19 @@ impl WalRecovery {
         Ok(())
     }
 
+    /// The last term and vote written, of each group that the log tells of.
+    pub fn ballots(self) -> (BTreeMap<GroupId, (Term, Option<NodeId>)>, Scans) {
+        assert!(self.wants().is_none(), "everything that is wanted is fed first");
+        let Self { groups, mut scans, settled, .. } = self;
+        scans.retain(&settled);
+        (groups.into_iter().map(|(id, replayed)| (id, replayed.ballot)).collect(), scans)
+    }
+
     /// What the files say, and the log to go on with: always in a new segment. All that is said here is
     /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
     /// makes it so. Files that nothing refers to are removed after that. What was found is for who reads the log again.
     pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal, Scans) {
+        assert!(!self.ballots_only, "a log goes on only from all that it says");
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
         self.scans.retain(&self.settled);
@@ -357,6 +375,7 @@ impl WalRecovery {
         }
         for item in &scanned.items {
             match *item {
+                Item::Found { entry: true, .. } if self.ballots_only => {}
                 Item::Found { from, end: to, .. } if to <= end => {
                     let place = Place { segment: scanned.number, offset: from };
                     self.apply(place, scanned.record(from));
@@ -412,6 +431,9 @@ impl WalRecovery {
     }
 
     fn choose_images(&mut self) {
+        if self.ballots_only {
+            return;
+        }
         for (&group, replayed) in self.groups.iter().rev() {
             let Some(image) = replayed.image else { continue };
             if self.snapshots.contains(&(group, image.index)) {

@@ -30,7 +30,7 @@ pub(super) struct Scanned {
 /// A record, or bytes that are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
-    Found { from: u64, end: u64, crc: u32 },
+    Found { from: u64, end: u64, crc: u32, entry: bool },
     Hole { from: u64, to: u64 },
 }
 
@@ -201,7 +201,8 @@ impl Scanned {
         {
             self.header = Some(header.clone());
         }
-        self.items.push(Item::Found { from, end, crc: framed.crc });
+        let entry = matches!(framed.record, Record::Entry { .. });
+        self.items.push(Item::Found { from, end, crc: framed.crc, entry });
     }
 }
 

@@ -5,7 +5,7 @@ use driftless_core::{Event, GroupId, Index, LaneId, Life, Liveness, NodeId, Role
 
 use super::history::{Call, Kind, OperationId, Reply};
 use super::observe::{Entries, Moment, Observed, ReplicaState};
-use super::{Checkers, Setup};
+use super::{Checkers, Setup, Wanted};
 
 /// The bound for keys with a time to live that the stage is set up with.
 pub(crate) const TTL_BOUND_MS: u64 = 500;
@@ -126,8 +126,9 @@ impl Stage {
             (state.role, state.term, state.vote, state.leader) =
                 (Role::Leader, Term(term), own, own);
         });
-        while let Some((node, _)) = self.checkers.wants_image() {
-            self.checkers.image_of(node, None);
+        while let Some(wanted) = self.checkers.wants_image() {
+            let Wanted::Ballot(node, ..) = wanted else { panic!("only its election") };
+            self.checkers.ballot(self.now, node, None);
         }
     }
 
@@ -151,8 +152,13 @@ impl Stage {
     }
 
     fn show_images(&mut self) {
-        while let Some((node, _)) = self.checkers.wants_image() {
+        while let Some(wanted) = self.checkers.wants_image() {
+            let (Wanted::Replicas(node, _) | Wanted::Ballot(node, ..)) = wanted;
             let fake = &self.replicas[node.0 as usize - 1];
+            if matches!(wanted, Wanted::Ballot(..)) {
+                self.checkers.ballot(self.now, node, Some(fake.ballot));
+                continue;
+            }
             let last = Index(fake.disk.len() as u64);
             let (term, vote) = fake.ballot;
             let empty = ReplicaState::empty(GROUP);

@@ -22,11 +22,13 @@ pub fn of_digest(digest: u128) -> u64 {
 }
 
 /// A number that looks random, for each number and stream.
+#[inline]
 pub fn scatter(number: u64, stream: u64) -> u64 {
     mix(mix(number ^ LEFT, RIGHT ^ stream), LEFT)
 }
 
 /// Both halves of a 128-bit product folded into one: every input bit moves every output bit.
+#[inline]
 fn mix(left: u64, right: u64) -> u64 {
     let product = u128::from(left ^ (left >> 32)) * u128::from(right | 1);
     (product as u64) ^ ((product >> 64) as u64) ^ left.rotate_left(23)

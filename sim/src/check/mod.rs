@@ -43,7 +43,7 @@ use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
 use driftless_core::{
-    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span,
+    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span, Term,
 };
 
 use at_end::Heal;
@@ -61,6 +61,7 @@ use ttl_bounds::TtlBounds;
 
 pub use history::{Call, History, Kind, Operation, OperationId, Reply, token};
 pub use observe::{Moment, Observed, ReplicaState};
+pub use promise_is_durable::Wanted;
 
 /// Something that must never happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,14 +151,14 @@ impl Checkers {
         }
     }
 
-    /// An engine has finished a turn; its outputs have not been carried out yet. Then ask
-    /// [`Checkers::wants_image`].
+    /// An engine has finished a turn; its outputs have not been carried out yet. Looks at `groups`: at least at
+    /// those that have changed. Then ask [`Checkers::wants_image`].
     pub fn after_turn(
         &mut self,
         at: Moment,
-        node: NodeId,
-        lane: LaneId,
+        (node, lane): (NodeId, LaneId),
         engine: &Engine,
+        groups: impl Iterator<Item = GroupId>,
         out: &Outputs,
     ) {
         self.found.at = at;
@@ -175,7 +176,7 @@ impl Checkers {
                 self.promises.replaced(node, group);
             }
         }
-        for group in engine.groups() {
+        for group in groups {
             if let Some(view) = engine.view(group) {
                 self.look(node, lane, &Observed::of(&view), false);
             }
@@ -194,10 +195,10 @@ impl Checkers {
         }
     }
 
-    /// Whose disk the checkers want to see as it is at this moment; until there is none, recover an
-    /// engine from what a power cut right now would be sure to leave there (nodes that are down
-    /// included), and give it to [`Checkers::image`]. This must not disturb the world: recover from a copy.
-    pub fn wants_image(&mut self) -> Option<(NodeId, LaneId)> {
+    /// Whose disk the checkers want to see as it is at this moment; until there is none, recover what is wanted
+    /// from what a power cut right now would be sure to leave there (nodes that are down included), and give
+    /// it to [`Checkers::image`] or [`Checkers::ballot`]. This must not disturb the world: recover from a copy.
+    pub fn wants_image(&mut self) -> Option<Wanted> {
         self.promises.wanted()
     }
 
@@ -213,6 +214,16 @@ impl Checkers {
         let views: Vec<_> = engine.groups().filter_map(|group| engine.view(group)).collect();
         let seen: Vec<_> = views.iter().map(Observed::of).collect();
         self.image_of(node, Some(&seen));
+    }
+
+    /// The term and vote on the disk asked for. `None`: as for [`Checkers::image`].
+    pub fn ballot(&mut self, at: Moment, node: NodeId, ballot: Option<(Term, Option<NodeId>)>) {
+        assert!(self.promises.asked(node), "a disk is shown when it was asked for");
+        self.found.at = at;
+        let group = self.promises.electing().and_then(|id| self.ledger.group_mut(id));
+        let group = group.expect("a ballot is asked for when a known group has elected");
+        let place = group.place(node).expect("only replicas are asked");
+        self.promises.voter(group, place, ballot, &mut self.found);
     }
 
     /// A node's process has ended, in whatever way.
@@ -411,17 +422,12 @@ impl Checkers {
 
     /// The replicas on the image that was asked for.
     fn image_of(&mut self, node: NodeId, seen: Option<&[Observed<'_>]>) {
-        let electing = self.promises.electing();
         for recovered in seen.unwrap_or_default() {
             let Some(group) = self.ledger.group_mut(recovered.state.group) else { continue };
             if let Some(place) = group.place(node) {
                 self.promises.image(group, place, recovered, &mut self.found);
             }
         }
-        let Some(group) = electing.and_then(|id| self.ledger.group_mut(id)) else { return };
-        let place = group.place(node);
-        let recovered = seen.and_then(|all| all.iter().find(|one| one.state.group == group.id));
-        self.promises.voter(group, place.zip(recovered), &mut self.found);
     }
 
     /// Searches the history of every key for an order that explains it.

@@ -27,6 +27,15 @@ pub const NAME: &str = "PromiseIsDurable";
 /// How many of the newest durable entries are compared with an image.
 const LOOKED_AT: u64 = 64;
 
+/// What is to be recovered from a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All replicas of an engine.
+    Replicas(NodeId, LaneId),
+    /// The term and vote of one group.
+    Ballot(NodeId, LaneId, GroupId),
+}
+
 /// Why a disk is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
@@ -103,11 +112,14 @@ impl PromiseIsDurable {
     }
 
     /// The next disk to look at.
-    pub fn wanted(&mut self) -> Option<(NodeId, LaneId)> {
+    pub fn wanted(&mut self) -> Option<Wanted> {
         let (node, lane, why) = self.wanted.pop_front()?;
         self.current = Some(why);
         self.asked = Some(node);
-        Some((node, lane))
+        Some(match why {
+            Why::Sample => Wanted::Replicas(node, lane),
+            Why::Election(election) => Wanted::Ballot(node, lane, election.group),
+        })
     }
 
     /// Whether it is a disk of this node that was asked for.
@@ -123,26 +135,25 @@ impl PromiseIsDurable {
         }
     }
 
-    /// One replica on the disk that was asked for. An election looks at its own group only.
+    /// One replica on the disk that was asked for.
     pub fn image(&self, group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
         let replica = &group.replicas[at];
-        if self.current == Some(Why::Sample) && !replica.harmed {
+        if !replica.harmed {
             durable(group, replica, (recovered, "its disk"), found);
             ballot(replica, recovered, found);
         }
     }
 
-    /// The voter's replica on the disk that was asked for; `None` if nothing can be demanded of it. Ends the
-    /// look at this disk.
+    /// Term and vote on the disk that was asked for; `None` if nothing can be demanded of it.
     pub fn voter(
         &mut self,
         group: &mut Group,
-        voter: Option<(usize, &Observed<'_>)>,
+        place: usize,
+        ballot: Option<(Term, Option<NodeId>)>,
         found: &mut Found,
     ) {
         let Some(Why::Election(election)) = self.current.take() else { return };
-        let counts = voter.is_none_or(|(place, recovered)| {
-            let (term, vote) = (recovered.state.term, recovered.state.vote);
+        let counts = ballot.is_none_or(|(term, vote)| {
             let granted = term == election.term && vote == Some(election.leader);
             if granted {
                 group.replicas[place].prove(term, vote);

@@ -7,6 +7,7 @@ use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs};
 use driftless_core::rng::Seed;
 use driftless_core::{ClusterId, NodeId};
 
+use super::links::Message;
 use super::node::{Input, NEVER};
 use super::{What, World};
 use crate::check::Moment;
@@ -83,11 +84,12 @@ impl World {
     }
 
     /// A datagram arrives.
-    pub(super) fn deliver_datagram(&mut self, from: usize, to: usize, boot: u32, bytes: Vec<u8>) {
-        let machine = &mut self.nodes[to];
+    pub(super) fn deliver_datagram(&mut self, slot: u32) {
+        let Message { from, to, boot, bytes, .. } = self.arrived(slot);
+        let machine = &mut self.nodes[to as usize];
         if machine.up && machine.boot == boot {
-            machine.gossip.inbox.push((from, bytes));
-            self.wake_gossip(to);
+            machine.gossip.inbox.push((from as usize, bytes));
+            self.wake_gossip(to as usize);
         } else {
             self.pool.give(bytes);
         }
@@ -141,7 +143,7 @@ impl World {
         let Some(cluster) = &mut gossip.machine else { return };
         self.counts.turns += 1;
         self.hash.number(tag::TURN, node as u64);
-        let mut out = mem::take(&mut self.gossip_out);
+        let mut out = self.gossip_out.take().unwrap_or_default();
         out.clear();
         let mut turn = cluster.turn(time, &mut out);
         for (from, bytes) in gossip.inbox.drain(..) {
@@ -156,7 +158,7 @@ impl World {
         cluster.check();
         self.checkers.after_gossip(Moment(now), NodeId(node as u32 + 1), &out);
         self.carry_out_gossip(node, &out);
-        self.gossip_out = out;
+        self.gossip_out = Some(out);
     }
 
     fn carry_out_gossip(&mut self, node: usize, out: &ClusterOutputs) {
@@ -194,7 +196,8 @@ impl World {
         match self.network.datagram((from, to), self.now, &mut self.chances.network) {
             Some(at) => {
                 let (from, to) = (from as u8, to as u8);
-                self.queue.push(at, What::Datagram { from, to, boot, bytes });
+                let slot = self.on_its_way(Message::datagram(from, to, boot, bytes));
+                self.queue.push(at, What::Datagram { slot });
             }
             None => self.pool.give(bytes),
         }

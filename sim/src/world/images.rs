@@ -1,39 +1,74 @@
 //! What a disk would bring back if power went this very moment.
 
 use driftless_core::rng::Seed;
-use driftless_core::{Engine, LaneId, NodeId, Outputs, Recovery};
+use driftless_core::{Engine, FileId, GroupId, LaneId, NodeId, Outputs, Recovery, Scans, Term};
 
 use super::World;
-use crate::check::Moment;
+use crate::check::{Moment, Wanted};
 
 impl World {
     /// Shows the checkers the disks they ask for.
     pub(super) fn show_images(&mut self) {
-        while let Some((node, lane)) = self.checkers.wants_image() {
+        while let Some(wanted) = self.checkers.wants_image() {
             let at = Moment(self.now);
-            let engine = self.recover_image(node, lane);
-            self.checkers.image(at, node, engine.as_ref());
+            match wanted {
+                Wanted::Replicas(node, lane) => {
+                    let engine = self.recover_image(node, lane);
+                    self.checkers.image(at, node, engine.as_ref());
+                }
+                Wanted::Ballot(node, lane, group) => {
+                    let ballot = self.recover_ballot(node, lane, group);
+                    self.checkers.ballot(at, node, ballot);
+                }
+            }
         }
     }
 
     /// An engine out of what is durable, beside the one that runs. `None` if it does not come to life,
     /// which is only to be expected of a disk that a fault has harmed.
     fn recover_image(&mut self, node: NodeId, lane: LaneId) -> Option<Engine> {
+        let recovery = self.read_durable(node, lane, false)?;
+        let now = self.nodes[node.0 as usize - 1].clock.read(self.now);
+        let (engine, scans) = recovery.finish_and_keep(now, &mut Outputs::default());
+        *self.scans(node, lane) = scans;
+        Some(engine)
+    }
+
+    /// The term and vote that a group would begin with from what is durable. `None`: as above.
+    fn recover_ballot(
+        &mut self,
+        node: NodeId,
+        lane: LaneId,
+        group: GroupId,
+    ) -> Option<(Term, Option<NodeId>)> {
+        let (ballots, scans) = self.read_durable(node, lane, true)?.ballots();
+        *self.scans(node, lane) = scans;
+        Some(ballots.get(&group).copied().unwrap_or_default())
+    }
+
+    /// Reads what is durable on a disk.
+    fn read_durable(&mut self, node: NodeId, lane: LaneId, ballots_only: bool) -> Option<Recovery> {
         let at = node.0 as usize - 1;
         let config = self.engine_config(at, lane.0 as usize);
-        let machine = &mut self.nodes[at];
-        let state = &mut machine.lanes[lane.0 as usize];
-        let listing = state.disk.durable_listing();
         // Most of the log is as it was when it was last looked at. A start reads all of it.
-        let known = std::mem::take(&mut state.image_scans);
+        let known = std::mem::take(self.scans(node, lane));
+        let disk = &self.nodes[at].lanes[lane.0 as usize].disk;
+        let mut listing = disk.durable_listing();
+        if ballots_only {
+            listing.retain(|(file, _)| matches!(file, FileId::Segment(_)));
+        }
         let mut recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing)
             .with_scans(known);
-        while let Some(file) = recovery.wants() {
-            recovery.feed(state.disk.durable(file)).ok()?;
+        if ballots_only {
+            recovery = recovery.ballots_only();
         }
-        let now = machine.clock.read(self.now);
-        let (engine, scans) = recovery.finish_and_keep(now, &mut Outputs::default());
-        state.image_scans = scans;
-        Some(engine)
+        while let Some(file) = recovery.wants() {
+            recovery.feed(disk.durable(file)).ok()?;
+        }
+        Some(recovery)
+    }
+
+    fn scans(&mut self, node: NodeId, lane: LaneId) -> &mut Scans {
+        &mut self.nodes[node.0 as usize - 1].lanes[lane.0 as usize].image_scans
     }
 }

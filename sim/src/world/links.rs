@@ -8,19 +8,26 @@ use super::{What, World};
 use crate::network::{Fate, Links};
 use crate::queue::Time;
 
-/// A message on its way.
+/// A message on its way, or a datagram.
 #[derive(Debug, Default)]
 pub(super) struct Message {
-    from: u8,
-    to: u8,
+    pub(super) from: u8,
+    pub(super) to: u8,
     lane: u8,
     /// The run of the receiver's process it was sent to.
-    boot: u32,
+    pub(super) boot: u32,
     /// The connection it was sent on.
     epoch: u32,
     /// Bytes that arrive first, and how long the rest takes; (0, 0) if all arrives together.
     split: (u32, Time),
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Message {
+    /// A datagram belongs to no engine and no connection.
+    pub(super) fn datagram(from: u8, to: u8, boot: u32, bytes: Vec<u8>) -> Self {
+        Self { from, to, lane: 0, boot, epoch: 0, split: (0, 0), bytes }
+    }
 }
 
 /// Which messages are dropped for their kind.
@@ -80,20 +87,28 @@ impl World {
     }
 
     fn plan_delivery(&mut self, at: Time, message: Message) {
-        let slot = if let Some(slot) = self.free.pop() {
-            self.messages[slot as usize] = message;
-            slot
-        } else {
-            self.messages.push(message);
-            self.messages.len() as u32 - 1
-        };
+        let slot = self.on_its_way(message);
         self.queue.push(at, What::Deliver { slot });
+    }
+
+    /// Keeps a message until it has [`World::arrived`].
+    pub(super) fn on_its_way(&mut self, message: Message) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.messages[slot as usize] = message;
+            return slot;
+        }
+        self.messages.push(message);
+        self.messages.len() as u32 - 1
+    }
+
+    pub(super) fn arrived(&mut self, slot: u32) -> Message {
+        self.free.push(slot);
+        std::mem::take(&mut self.messages[slot as usize])
     }
 
     /// A message arrives.
     pub(super) fn deliver(&mut self, slot: u32) {
-        let message = std::mem::take(&mut self.messages[slot as usize]);
-        self.free.push(slot);
+        let message = self.arrived(slot);
         let (from, to, lane) = (message.from as usize, message.to as usize, message.lane as usize);
         let epoch = self.epochs[from * self.nodes.len() + to];
         let machine = &mut self.nodes[to];
@@ -167,7 +182,9 @@ impl World {
 
     /// Lets links carry what they held: all at once, possibly in another order.
     pub(super) fn release(&mut self, links: Links) {
-        self.network.release(links);
+        for (from, to) in self.network.release(links).iter() {
+            self.reset(from, to);
+        }
         let mut released = Vec::new();
         let mut kept = Vec::new();
         for message in self.held.drain(..) {

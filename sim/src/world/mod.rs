@@ -47,7 +47,7 @@ enum What {
     /// The rest of a split message arrives.
     Tail { from: u8, to: u8, lane: u8, boot: u32, epoch: u32 },
     /// A datagram arrives.
-    Datagram { from: u8, to: u8, boot: u32, bytes: Vec<u8> },
+    Datagram { slot: u32 },
     /// An engine's thread is free again.
     Turn { node: u8, lane: u8 },
     /// An engine wanted to be woken.
@@ -69,6 +69,9 @@ enum What {
     /// A process starts.
     Start { node: u8 },
 }
+
+// Many of them are planned, and moved about, at any time.
+const _: () = assert!(size_of::<What>() <= 16);
 
 /// Streams of chance, one a concern.
 #[derive(Debug)]
@@ -127,8 +130,9 @@ pub struct World {
     epochs: Vec<u32>,
     drop_class: links::DropClass,
     placement: Arc<Placement>,
-    out: Outputs,
-    gossip_out: ClusterOutputs,
+    /// Taken while a turn is carried out, and given back for the next one.
+    out: Option<Box<Outputs>>,
+    gossip_out: Option<Box<ClusterOutputs>>,
     ready: VecDeque<(u8, u8)>,
     gossip_ready: VecDeque<u8>,
     clients: Vec<Client>,
@@ -172,8 +176,8 @@ impl World {
             drop_class: links::DropClass::Off,
             checkers: Checkers::new(setup(&options, &placement)),
             placement,
-            out: Outputs::default(),
-            gossip_out: ClusterOutputs::default(),
+            out: None,
+            gossip_out: None,
             ready: VecDeque::new(),
             gossip_ready: VecDeque::new(),
             clients: Vec::new(),
@@ -302,9 +306,7 @@ impl World {
             What::Tail { from, to, lane, boot, epoch } => {
                 self.deliver_tail((from as usize, to as usize), lane as usize, boot, epoch);
             }
-            What::Datagram { from, to, boot, bytes } => {
-                self.deliver_datagram(from as usize, to as usize, boot, bytes);
-            }
+            What::Datagram { slot } => self.deliver_datagram(slot),
             What::Turn { node, lane } => {
                 self.nodes[node as usize].lanes[lane as usize].turn_planned = false;
                 self.wake_up(node as usize, lane as usize);

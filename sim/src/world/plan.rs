@@ -365,7 +365,7 @@ impl World {
         let settled = timeout / 10;
         self.begin(Effect::HoldLater(Links::of(leader, nodes), 2 * timeout), settled);
         for node in (0..nodes).filter(|&node| node != leader) {
-            let trigger = Trigger::GiveUp { node: node as u8, pause: MS };
+            let trigger = Trigger::GiveUp { node: node as u8, pause_ms: 1 };
             self.queue.push(self.now + settled, What::Triggered { trigger });
         }
         for _ in 0..4 {

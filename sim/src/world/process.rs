@@ -1,17 +1,16 @@
 //! Processes start, stop, stand still and go on.
 
-use std::mem;
-
 use driftless_core::config::{EngineConfig, Server};
 use driftless_core::rng::Seed;
 use driftless_core::{LaneId, Now, Recovery};
 
 use super::gossip::CLUSTER;
 use super::node::Input;
+use super::triggers::Trigger;
 use super::{What, World};
 use crate::check::Moment;
 use crate::disk::Cut;
-use crate::queue::{MS, SECOND, Time};
+use crate::queue::{SECOND, Time};
 
 use driftless_core::NodeId;
 
@@ -88,7 +87,7 @@ impl World {
                 break;
             }
         }
-        let mut out = mem::take(&mut self.out);
+        let mut out = self.out.take().unwrap_or_default();
         out.clear();
         let recovered = match refused {
             None => recovery.finish(now, &mut out),
@@ -107,7 +106,7 @@ impl World {
                 self.object("Recovery", what);
             }
         }
-        self.out = out;
+        self.out = Some(out);
     }
 
     /// Ends a process, if it is running.
@@ -160,13 +159,9 @@ impl World {
 
     /// An engine has stopped for good: its process ends, and is started again by whoever watches it.
     pub(super) fn disk_failed(&mut self, node: usize) {
-        let pause = self.chances.plan.between(50, 800) * MS;
-        self.queue.push(
-            self.now + 1,
-            What::Triggered {
-                trigger: super::triggers::Trigger::GiveUp { node: node as u8, pause },
-            },
-        );
+        let pause_ms = self.chances.plan.between(50, 800) as u32;
+        let trigger = Trigger::GiveUp { node: node as u8, pause_ms };
+        self.queue.push(self.now + 1, What::Triggered { trigger });
     }
 
     /// A process stands still.

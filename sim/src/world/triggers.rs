@@ -26,8 +26,8 @@ pub(super) enum Trigger {
     IsolateBoth { nodes: [u8; 2] },
     /// A client that waits for nothing goes to a node and asks.
     Visit { node: u8 },
-    /// A process gives up because its disk failed, and starts again after a pause.
-    GiveUp { node: u8, pause: Time },
+    /// A process gives up because its disk failed, and starts again after so many milliseconds.
+    GiveUp { node: u8, pause_ms: u32 },
 }
 
 impl World {
@@ -94,8 +94,8 @@ impl World {
 
     /// A triggered fault sets in.
     pub(super) fn triggered(&mut self, trigger: Trigger) {
-        if let Trigger::GiveUp { node, pause } = trigger {
-            self.stop_for(node as usize, Stop::DiskFailed, pause);
+        if let Trigger::GiveUp { node, pause_ms } = trigger {
+            self.stop_for(node as usize, Stop::DiskFailed, Time::from(pause_ms) * MS);
             return;
         }
         if !self.faulty {

@@ -31,7 +31,8 @@ mod tag {
     pub(super) const WAKE: u8 = 12;
 }
 
-/// An engine is asked to check itself every so many turns.
+/// Every so many turns an engine is asked to check itself, and all its replicas are looked at, also those that it says
+/// have not changed.
 const CHECK_EVERY: u64 = 16;
 /// An engine that wants to be woken at once is woken after this time, as a thread would be.
 const SOONEST: Time = 20_000;
@@ -108,7 +109,7 @@ impl World {
         self.counts.turns += 1;
         state.turns += 1;
         state.busy_until = now + cost;
-        let mut out = mem::take(&mut self.out);
+        let mut out = self.out.take().unwrap_or_default();
         out.clear();
         self.hash.number(tag::TURN, (node as u64) << 8 | lane as u64);
         self.hash.number(tag::CLOCKS, time.mono.0 ^ time.wall.0.rotate_left(32));
@@ -127,9 +128,6 @@ impl World {
             player.play(input);
         }
         turn.finish();
-        if state.turns.is_multiple_of(CHECK_EVERY) {
-            engine.check();
-        }
         state.idle_turns = if caused || !out.is_empty() { 0 } else { state.idle_turns + 1 };
         if state.idle_turns > MOST_IDLE {
             let why = out.wake_at.map_or("", |(_, why)| why);
@@ -138,14 +136,21 @@ impl World {
         }
         self.after_turn(node, lane, &out);
         self.carry_out(node, lane, &mut out);
-        self.out = out;
+        self.out = Some(out);
     }
 
     fn after_turn(&mut self, node: usize, lane: usize, out: &Outputs) {
-        let (id, at) = (NodeId(node as u32 + 1), Moment(self.now));
-        let engine =
-            self.nodes[node].lanes[lane].engine.as_ref().expect("it has just taken a turn");
-        self.checkers.after_turn(at, id, LaneId(lane as u8), engine, out);
+        let at = Moment(self.now);
+        let place = (NodeId(node as u32 + 1), LaneId(lane as u8));
+        let state = &self.nodes[node].lanes[lane];
+        let engine = state.engine.as_ref().expect("it has just taken a turn");
+        if state.turns.is_multiple_of(CHECK_EVERY) {
+            engine.check();
+            self.checkers.after_turn(at, place, engine, engine.groups(), out);
+        } else {
+            let changed = engine.finished().iter().copied();
+            self.checkers.after_turn(at, place, engine, changed, out);
+        }
         self.show_images();
     }
 
