@@ -102,7 +102,7 @@ impl Pulse {
         if let Some(&below) = middle.checked_sub(1).and_then(|below| others.get(below)) {
             median = median.max(below);
         }
-        let nanoseconds = median.saturating_add_unsigned(now.mono.0).max(0) as u64;
+        let nanoseconds = u64::try_from(median.saturating_add_unsigned(now.mono.0)).unwrap_or(0);
         WallTime((nanoseconds / NANOSECONDS).saturating_add(error_ms))
     }
 
