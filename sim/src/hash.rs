@@ -53,7 +53,7 @@ mod tests {
             let mut hash = TraceHash::new();
             for turn in 0..5_000 {
                 let odd = turn == at;
-                hash.number(2 + u8::from(odd) * tag, turn ^ u64::from(odd) * number);
+                hash.number(2 + u8::from(odd) * tag, turn ^ (u64::from(odd) * number));
                 hash.bytes(2, (1, 2), &[turn as u8, u8::from(odd) * byte]);
             }
             hash.value()

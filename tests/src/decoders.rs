@@ -285,8 +285,8 @@ fn recover_with(kind: fn(&FileId) -> bool, bytes: &[u8]) {
     let mut disk = DiskBatch::default();
     let (recovered, wal, _) = recovery.finish(driftless_core::wal::Beginning::default(), &mut disk);
     for group in recovered.groups.values() {
-        for pair in group.entries.windows(2) {
-            assert_eq!(pair[0].1.next(), pair[1].1, "entries follow each other");
+        for (entry, next) in group.entries.iter().zip(group.entries.iter().skip(1)) {
+            assert_eq!(entry.1.next(), next.1, "entries follow each other");
         }
     }
     assert!(wal.life().0 > 0, "a life has a number");

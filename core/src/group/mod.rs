@@ -119,9 +119,9 @@ impl Group {
         let mut log = Log::after(index, term);
         let mut configs = Configs::new(index, image.config.clone());
         let mut stamp = image.stamp;
-        for (term, at, bytes) in &found.entries {
-            if *at != log.last().next() {
-                damaged |= *at > log.last();
+        for (term, at, bytes) in found.entries.iter() {
+            if at != log.last().next() {
+                damaged |= at > log.last();
                 continue;
             }
             let Ok(entry_stamp) = verify(bytes) else {
@@ -129,9 +129,9 @@ impl Group {
                 break;
             };
             stamp = stamp.max(entry_stamp);
-            log.append(*term, 0, bytes);
+            log.append(term, 0, bytes);
             if let Some(config) = entry::config_of(bytes) {
-                configs.append(*at, config);
+                configs.append(at, config);
             }
         }
         let (me, ballot, now) = (config.node, found.ballot, now.mono);

@@ -19,6 +19,8 @@ pub use writer::Wal;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
 use crate::event::Event;
 use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
@@ -99,6 +101,42 @@ pub struct Recovered {
     pub damaged: bool,
 }
 
+/// Entries of one group, their bytes in one piece.
+#[derive(Default)]
+pub struct Entries {
+    list: Vec<(Term, Index, Range<usize>)>,
+    bytes: Vec<u8>,
+}
+
+impl Entries {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Term, index and bytes of each, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Term, Index, &[u8])> {
+        self.list.iter().map(|(term, index, bytes)| (*term, *index, &self.bytes[bytes.clone()]))
+    }
+
+    fn push(&mut self, term: Term, index: Index, bytes: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.list.push((term, index, start..self.bytes.len()));
+    }
+}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// One group's share of the log.
 #[derive(Debug, Default)]
 pub struct RecoveredGroup {
@@ -107,7 +145,7 @@ pub struct RecoveredGroup {
     /// Chunks of the newest readable image that the log names, and what it reaches up to.
     pub image: Option<(Index, Term, Vec<Vec<u8>>)>,
     /// Entries beyond the image, contiguous.
-    pub entries: Vec<(Term, Index, Vec<u8>)>,
+    pub entries: Entries,
     /// Promises may have been lost, and not made up for since: the group may not vote and not acknowledge, and
     /// what it lacks it may not deny to have had. It stays so through restarts until [`Wal::repaired`].
     pub damaged: bool,

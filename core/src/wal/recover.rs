@@ -9,7 +9,7 @@ use super::image;
 use super::record::{ENTRY_HEAD, Header, Hole, ImageName, Place, Record, Tail};
 use super::scan::{self, Item, Scanned, Scans};
 use super::writer::Wal;
-use super::{Identity, Recovered, RecoveredGroup, WalError};
+use super::{Entries, Identity, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
 use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
@@ -67,11 +67,13 @@ struct Replayed {
     image: Option<ImageName>,
     chunks: Option<Vec<Vec<u8>>>,
     void: Place,
-    entries: BTreeMap<Index, Entry>,
+    /// By index, which rises.
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    index: Index,
     term: Term,
     previous: Term,
     place: Place,
@@ -212,7 +214,7 @@ impl WalRecovery {
         for (group, mut replayed) in self.groups {
             replayed.damaged |= fresh;
             replayed.drop_if_no_image(Place { segment: number, offset: 0 });
-            replayed.entries.retain(|_, entry| entry.place.segment >= self.known.oldest);
+            replayed.entries.retain(|entry| entry.place.segment >= self.known.oldest);
             let (log, said) = replayed.resume(&self.scans);
             wal.groups.insert(group, log);
             recovered.groups.insert(group, said);
@@ -399,12 +401,12 @@ impl WalRecovery {
             }
             Record::Entry { group, term, index, previous, bytes } => {
                 let entries = &mut self.group(group).entries;
-                if entries.last_key_value().is_some_and(|(&last, _)| last >= index) {
-                    entries.split_off(&index);
+                while entries.last().is_some_and(|last| last.index >= index) {
+                    entries.pop();
                 }
                 let start = place.offset as usize + ENTRY_HEAD;
                 let bytes = start..start + bytes.len();
-                entries.insert(index, Entry { term, previous, place, bytes });
+                entries.push(Entry { index, term, previous, place, bytes });
             }
             Record::Ballot { group, term, vote } => self.group(group).ballot = (term, vote),
             Record::Image { group, void, image } => {
@@ -503,7 +505,7 @@ impl Replayed {
             image: None,
             chunks: None,
             void: Place::default(),
-            entries: BTreeMap::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -511,12 +513,11 @@ impl Replayed {
     fn void(&mut self, void: Place) {
         if self.void != void {
             self.void = void;
-            self.entries.retain(|_, entry| entry.place >= void);
+            self.entries.retain(|entry| entry.place >= void);
         }
         let image = self.image.map_or(Index(0), |image| image.index);
-        if self.entries.first_key_value().is_some_and(|(&first, _)| first <= image) {
-            self.entries = self.entries.split_off(&image.next());
-        }
+        let held = self.entries.partition_point(|entry| entry.index <= image);
+        self.entries.drain(..held);
     }
 
     /// Without the image that the log names, the group has nothing that makes sense.
@@ -539,8 +540,10 @@ impl Replayed {
             (last, last_term) = (image.index, image.term);
             log.restart(image.index, image.term);
         }
-        let mut entries = Vec::new();
-        for (index, entry) in self.entries {
+        let mut entries = Entries::default();
+        let (mut number, mut segment) = (0, &[][..]);
+        for entry in self.entries {
+            let index = entry.index;
             if index <= last {
                 continue;
             }
@@ -549,8 +552,11 @@ impl Replayed {
             }
             log.append(entry.place.segment, entry.term, index);
             (last, last_term) = (index, entry.term);
-            let segment = scans.bytes(entry.place.segment);
-            entries.push((entry.term, index, segment[entry.bytes].to_vec()));
+            if entry.place.segment != number {
+                number = entry.place.segment;
+                segment = scans.bytes(number);
+            }
+            entries.push(entry.term, index, &segment[entry.bytes]);
         }
         (log.named, log.durable) = (self.image, self.image);
         let image = self.image.zip(self.chunks);

@@ -40,7 +40,7 @@ use node::Node;
 pub use process::Stop;
 
 /// Things that happen.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum What {
     /// A message arrives.
     Deliver { slot: u32 },

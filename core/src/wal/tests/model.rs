@@ -235,7 +235,7 @@ fn read(said: Option<&RecoveredGroup>) -> (Vec<Write>, u64, (u64, Option<u32>)) 
         assert_eq!(log.last().map(|write| write.0), Some(term.0), "and the one that was named");
     }
     let image = log.len() as u64;
-    for (term, index, bytes) in &said.entries {
+    for (term, index, bytes) in said.entries.iter() {
         assert_eq!(index.0, log.len() as u64 + 1, "entries are contiguous");
         log.push((term.0, number(bytes)));
     }
