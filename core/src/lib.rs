@@ -32,4 +32,4 @@ pub use event::{Event, Liveness};
 pub use ids::{ClientId, ClusterId, GroupId, Index, Key, Keyspace, LaneId, Life, NodeId, Term};
 pub use outputs::{DiskBatch, DiskOp, FileId, Lanes, Outputs, SyncToken};
 pub use time::{Instant, Now, Span, Stamp, WallTime};
-pub use wal::Scans;
+pub use wal::{Outline, Scans};

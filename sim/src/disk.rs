@@ -11,6 +11,8 @@ use crate::pool::Pool;
 const SECTOR: usize = 512;
 /// Removed files that a power cut may bring back, because the directory was not synced.
 const REMEMBERED: usize = 3;
+/// Bytes of a usual segment: memory for them is asked for once.
+const USUAL: usize = 16 << 10;
 /// How many of the newest writes to a file may be found in each other's places.
 const PLACED: usize = 32;
 
@@ -296,11 +298,11 @@ impl File {
     fn new(id: FileId) -> Self {
         Self {
             id,
-            durable: Vec::new(),
+            durable: Vec::with_capacity(if segment(id).is_some() { USUAL } else { 0 }),
             named: false,
             pending: VecDeque::new(),
             writes: 0,
-            placed: VecDeque::new(),
+            placed: VecDeque::with_capacity(PLACED),
             synced: 0,
             known: 0,
             settled: 0,

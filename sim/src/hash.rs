@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::check::hash::scatter;
+use crate::check::hash::mix;
 
 /// A running hash. Two runs with equal hashes saw the same bytes in the same order.
 #[derive(Debug)]
@@ -19,15 +19,13 @@ impl TraceHash {
     /// Adds a number, with a tag that tells what it is.
     #[inline]
     pub fn number(&mut self, tag: u8, value: u64) {
-        // A stream is told from another by all its bits but the lowest.
-        self.state = scatter(self.state ^ value, u64::from(tag) << 1);
+        self.state = mix(self.state.rotate_left(8) ^ value ^ u64::from(tag) << 56);
     }
 
     /// Adds bytes, with a tag and two small numbers that tell whose they are.
     #[inline]
     pub fn bytes(&mut self, tag: u8, whose: (u32, u32), bytes: &[u8]) {
         self.number(tag, u64::from(whose.0) << 32 | u64::from(whose.1));
-        self.number(tag, bytes.len() as u64);
         self.number(tag, xxh3_64(bytes));
     }
 

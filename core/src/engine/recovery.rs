@@ -19,7 +19,7 @@ use crate::pulse::Pulse;
 use crate::rng::{Chance, Seed};
 use crate::session::Sessions;
 use crate::time::Now;
-use crate::wal::{Beginning, Identity, RecoveredGroup, Scans, Wal, WalError, WalRecovery};
+use crate::wal::{Beginning, Identity, Outline, RecoveredGroup, Scans, Wal, WalError, WalRecovery};
 
 /// Turns files into an engine; an empty listing makes one that has never run.
 #[derive(Debug)]
@@ -76,17 +76,18 @@ impl Recovery {
         self.wal.ballots()
     }
 
-    /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
-    pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
-        Ok(self.finish_and_keep(now, out).0)
+    /// What the log says of each group, in short; of those that it does not mention, nothing. And what was found in
+    /// it, for who reads it again when it has grown.
+    pub fn outlines(self) -> (BTreeMap<GroupId, Outline>, Scans) {
+        self.wal.outlines()
     }
 
-    /// Like [`Recovery::finish`], and what was found in the log, for who reads it again when it has grown.
-    pub fn finish_and_keep(self, now: Now, out: &mut Outputs) -> (Engine, Scans) {
+    /// An engine, and in `out` what has to be written, synced and told. Then take a turn at once.
+    pub fn finish(self, now: Now, out: &mut Outputs) -> Result<Engine, WalError> {
         let Self { config, placement, seed, wal } = self;
         let mut chance = Chance::new(seed, 1);
         let begin = Beginning { salt: chance.bits() as u32, peers: placement.factor() > 1 };
-        let (mut found, wal, scans) = wal.finish(begin, &mut out.disk);
+        let (mut found, wal, _) = wal.finish(begin, &mut out.disk);
         out.events.append(&mut found.events);
         let lanes = u32::from(config.lanes);
         let places = placement.partitions() / lanes + 1;
@@ -114,7 +115,7 @@ impl Recovery {
                 home: Home::default(),
             });
         }
-        (assemble(config, placement, chance, partitions, wal, now), scans)
+        Ok(assemble(config, placement, chance, partitions, wal, now))
     }
 }
 

@@ -132,7 +132,7 @@ impl<'t> Turn<'t> {
     /// not yet whole is left. After [`Event::PeerMalformed`] the connection should be closed.
     pub fn receive(&mut self, from: NodeId, bytes: &[u8]) -> usize {
         let mut used = 0;
-        while !self.engine.failed {
+        while used < bytes.len() && !self.engine.failed {
             let Ok(frame) = message::decode(&bytes[used..]) else {
                 self.out.events.push(Event::PeerMalformed { from });
                 return bytes.len();

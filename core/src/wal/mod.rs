@@ -131,6 +131,19 @@ impl Entries {
     }
 }
 
+/// What the log says of a group, in short.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// The last term and vote written.
+    pub ballot: (Term, Option<NodeId>),
+    /// Promises may have been lost, as in [`RecoveredGroup`].
+    pub damaged: bool,
+    /// Up to where an image reaches.
+    pub before: Index,
+    /// The terms of the entries behind it, contiguous.
+    pub terms: Vec<Term>,
+}
+
 impl fmt::Debug for Entries {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.iter()).finish()

@@ -9,7 +9,7 @@ use super::image;
 use super::record::{ENTRY_HEAD, Header, Hole, ImageName, Place, Record, Tail};
 use super::scan::{self, Item, Scanned, Scans};
 use super::writer::Wal;
-use super::{Entries, Identity, Recovered, RecoveredGroup, WalError};
+use super::{Entries, Identity, Outline, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
 use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
@@ -191,14 +191,18 @@ impl WalRecovery {
         (groups.into_iter().map(|(id, replayed)| (id, replayed.ballot)).collect(), scans)
     }
 
+    /// Each group that the log tells of, without the bytes of its entries.
+    pub fn outlines(mut self) -> (BTreeMap<GroupId, Outline>, Scans) {
+        self.judge_groups();
+        let groups = self.groups.into_iter().map(|(id, replayed)| (id, replayed.outline()));
+        (groups.collect(), self.scans)
+    }
+
     /// What the files say, and the log to go on with: always in a new segment. All that is said here is
     /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
     /// makes it so. Files that nothing refers to are removed after that. What was found is for who reads the log again.
     pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal, Scans) {
-        assert!(!self.ballots_only, "a log goes on only from all that it says");
-        assert!(self.wants().is_none(), "everything that is wanted is fed first");
-        let fresh = self.judge_holes();
-        self.scans.retain(&self.settled);
+        let fresh = self.judge_groups();
         let taken_for_new = Bug::LostDiskIsNew.active(self.bug);
         let unknown = begin.peers && self.known.life == Life(0) && !taken_for_new;
         let mut leftovers = Vec::new();
@@ -211,10 +215,7 @@ impl WalRecovery {
         wal.damaged = self.known.damaged || fresh || unknown;
         let mut recovered =
             Recovered { groups: BTreeMap::new(), events: self.events, damaged: wal.damaged };
-        for (group, mut replayed) in self.groups {
-            replayed.damaged |= fresh;
-            replayed.drop_if_no_image(Place { segment: number, offset: 0 });
-            replayed.entries.retain(|entry| entry.place.segment >= self.known.oldest);
+        for (group, replayed) in self.groups {
             let (log, said) = replayed.resume(&self.scans);
             wal.groups.insert(group, log);
             recovered.groups.insert(group, said);
@@ -481,6 +482,21 @@ impl WalRecovery {
         !fresh.is_empty() || no_log
     }
 
+    /// What is left of each group once it is known what cannot be read; whether that is news.
+    fn judge_groups(&mut self) -> bool {
+        assert!(!self.ballots_only, "a group is judged by all that the log says");
+        assert!(self.wants().is_none(), "everything that is wanted is fed first");
+        let fresh = self.judge_holes();
+        self.scans.retain(&self.settled);
+        let now = Place { segment: self.next_number(), offset: 0 };
+        for replayed in self.groups.values_mut() {
+            replayed.damaged |= fresh;
+            replayed.drop_if_no_image(now);
+            replayed.entries.retain(|entry| entry.place.segment >= self.known.oldest);
+        }
+        fresh
+    }
+
     /// Images that no record names. One that is named and unreadable stays, for those who can read better.
     fn orphans(&self) -> impl Iterator<Item = FileId> {
         let is_orphan = |&(group, index): &(GroupId, Index)| {
@@ -530,33 +546,43 @@ impl Replayed {
         }
     }
 
+    /// The entry that the image reaches up to, and the entries behind it up to the first gap.
+    fn entries(&self) -> ((Index, Term), impl Iterator<Item = &Entry>) {
+        let image = self.image.map_or((Index(0), Term(0)), |image| (image.index, image.term));
+        let mut last = image;
+        let beyond = self.entries.iter().skip_while(move |entry| entry.index <= image.0);
+        let joined = beyond.take_while(move |entry| {
+            let joins = entry.index == last.0.next() && entry.previous == last.1;
+            last = (entry.index, entry.term);
+            joins
+        });
+        (image, joined)
+    }
+
+    fn outline(&self) -> Outline {
+        let ((before, _), entries) = self.entries();
+        let terms = entries.map(|entry| entry.term).collect();
+        Outline { ballot: self.ballot, damaged: self.damaged, before, terms }
+    }
+
     /// The part without a gap, for the group and for the writer.
     fn resume(self, scans: &Scans) -> (GroupLog, RecoveredGroup) {
         let mut log = GroupLog::new(self.damaged);
         log.ballot = self.ballot;
         log.void = self.void;
-        let (mut last, mut last_term) = (Index(0), Term(0));
-        if let Some(image) = self.image {
-            (last, last_term) = (image.index, image.term);
-            log.restart(image.index, image.term);
+        let ((before, before_term), joined) = self.entries();
+        if self.image.is_some() {
+            log.restart(before, before_term);
         }
         let mut entries = Entries::default();
         let (mut number, mut segment) = (0, &[][..]);
-        for entry in self.entries {
-            let index = entry.index;
-            if index <= last {
-                continue;
-            }
-            if index != last.next() || entry.previous != last_term {
-                break;
-            }
-            log.append(entry.place.segment, entry.term, index);
-            (last, last_term) = (index, entry.term);
+        for entry in joined {
+            log.append(entry.place.segment, entry.term, entry.index);
             if entry.place.segment != number {
                 number = entry.place.segment;
                 segment = scans.bytes(number);
             }
-            entries.push(entry.term, index, &segment[entry.bytes]);
+            entries.push(entry.term, entry.index, &segment[entry.bytes.clone()]);
         }
         (log.named, log.durable) = (self.image, self.image);
         let image = self.image.zip(self.chunks);

@@ -1,7 +1,11 @@
 //! A stage for hand-made histories: replicas made of plain values, without an engine.
 
+use std::collections::BTreeMap;
+
 use driftless_core::cluster::ClusterOutputs;
-use driftless_core::{Event, GroupId, Index, LaneId, Life, Liveness, NodeId, Role, Span, Term};
+use driftless_core::{
+    Event, GroupId, Index, LaneId, Life, Liveness, NodeId, Outline, Role, Span, Term,
+};
 
 use super::history::{Call, Kind, OperationId, Reply};
 use super::observe::{Entries, Moment, Observed, ReplicaState};
@@ -159,12 +163,9 @@ impl Stage {
                 self.checkers.ballot(self.now, node, Some(fake.ballot));
                 continue;
             }
-            let last = Index(fake.disk.len() as u64);
-            let (term, vote) = fake.ballot;
-            let empty = ReplicaState::empty(GROUP);
-            let state = ReplicaState { term, vote, last, durable: last, ..empty };
-            let log = List(&fake.disk);
-            self.checkers.image_of(node, Some(&[Observed { state, matched: &[], log: &log }]));
+            let terms = fake.disk.iter().map(|(term, _)| *term).collect();
+            let outline = Outline { ballot: fake.ballot, terms, ..Outline::default() };
+            self.checkers.image(self.now, node, Some(&BTreeMap::from([(GROUP, outline)])));
         }
     }
 

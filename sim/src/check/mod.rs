@@ -43,7 +43,8 @@ use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
 use driftless_core::{
-    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outputs, Span, Term,
+    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outline, Outputs, Span,
+    Term,
 };
 
 use at_end::Heal;
@@ -204,16 +205,20 @@ impl Checkers {
 
     /// What recovery makes of the image asked for. `None`: a fault has harmed it, so that nothing can be
     /// demanded of it.
-    pub fn image(&mut self, at: Moment, node: NodeId, recovered: Option<&Engine>) {
+    pub fn image(
+        &mut self,
+        at: Moment,
+        node: NodeId,
+        recovered: Option<&BTreeMap<GroupId, Outline>>,
+    ) {
         assert!(self.promises.asked(node), "an image is shown when it was asked for");
         self.found.at = at;
-        let Some(engine) = recovered else {
-            self.image_of(node, None);
-            return;
-        };
-        let views: Vec<_> = engine.groups().filter_map(|group| engine.view(group)).collect();
-        let seen: Vec<_> = views.iter().map(Observed::of).collect();
-        self.image_of(node, Some(&seen));
+        for (&id, outline) in recovered.into_iter().flatten() {
+            let Some(group) = self.ledger.group_mut(id) else { continue };
+            if let Some(place) = group.place(node) {
+                self.promises.image(group, place, outline, &mut self.found);
+            }
+        }
     }
 
     /// The term and vote on the disk asked for. `None`: as for [`Checkers::image`].
@@ -417,16 +422,6 @@ impl Checkers {
         let Some(group) = self.ledger.group_mut(group) else { return };
         if let Some(place) = group.place(node) {
             group.replicas[place].trusted = true;
-        }
-    }
-
-    /// The replicas on the image that was asked for.
-    fn image_of(&mut self, node: NodeId, seen: Option<&[Observed<'_>]>) {
-        for recovered in seen.unwrap_or_default() {
-            let Some(group) = self.ledger.group_mut(recovered.state.group) else { continue };
-            if let Some(place) = group.place(node) {
-                self.promises.image(group, place, recovered, &mut self.found);
-            }
         }
     }
 

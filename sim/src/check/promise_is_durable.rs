@@ -15,11 +15,11 @@
 //! Finds: `VoteBeforeDurable`, `TermNotDurable`, `StaleVoteCounted`, `VotesTwice`, `QuorumIsHalf`, `LostDiskIsNew`,
 //! `SyncCreditedByIndex`, `SnapshotBeforeDurable`, `ImageVoidsNewer`, `ChecksumNotChained`, `DamageIsTorn`.
 
-use driftless_core::{GroupId, Index, LaneId, NodeId, Term};
+use driftless_core::{GroupId, Index, LaneId, NodeId, Outline, Term};
 use std::collections::{BTreeSet, VecDeque};
 
 use super::ledger::{Change, Found, Group, Replica};
-use super::observe::Observed;
+use super::observe::{Observed, ReplicaState};
 
 /// As violations name it.
 pub const NAME: &str = "PromiseIsDurable";
@@ -136,11 +136,15 @@ impl PromiseIsDurable {
     }
 
     /// One replica on the disk that was asked for.
-    pub fn image(&self, group: &Group, at: usize, recovered: &Observed<'_>, found: &mut Found) {
+    pub fn image(&self, group: &Group, at: usize, recovered: &Outline, found: &mut Found) {
         let replica = &group.replicas[at];
         if !replica.harmed {
-            durable(group, replica, (recovered, "its disk"), found);
-            ballot(replica, recovered, found);
+            let Outline { before, ref terms, .. } = *recovered;
+            let last = Index(before.0 + terms.len() as u64);
+            let term = |index: Index| terms.get((index.0 - before.0 - 1) as usize).copied();
+            let log = Log { before, last, term: &term, place: "its disk" };
+            durable(group, replica, &log, found);
+            ballot(replica, recovered.ballot, found);
         }
     }
 
@@ -208,22 +212,29 @@ pub fn intact(group: &Group, at: usize, recovered: &Observed<'_>) -> bool {
 }
 
 fn restarted_whole(group: &Group, replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
-    durable(group, replica, (recovered, "the restart"), found);
-    ballot(replica, recovered, found);
+    let term = |index| recovered.log.entry(index).map(|(term, _)| term);
+    let ReplicaState { before, last, .. } = recovered.state;
+    durable(group, replica, &Log { before, last, term: &term, place: "the restart" }, found);
+    ballot(replica, (recovered.state.term, recovered.state.vote), found);
+}
+
+/// A log that was recovered.
+struct Log<'a> {
+    before: Index,
+    last: Index,
+    /// Of an entry behind `before`.
+    term: &'a dyn Fn(Index) -> Option<Term>,
+    /// Where it was found, for messages.
+    place: &'static str,
 }
 
 /// Whether what a replica said to be durable is in its image.
-fn durable(
-    group: &Group,
-    replica: &Replica,
-    (recovered, place): (&Observed<'_>, &str),
-    found: &mut Found,
-) {
+fn durable(group: &Group, replica: &Replica, there: &Log<'_>, found: &mut Found) {
     let claim = replica.promised();
     if replica.state.damaged || claim.0 == 0 {
         return;
     }
-    let there = &recovered.state;
+    let place = there.place;
     if there.before > replica.state.commit {
         // An image from a leader has come, which holds what is committed. It replaces a log that does not
         // hold its last entry: what was acknowledged to an earlier leader beyond that never will be.
@@ -252,8 +263,8 @@ fn durable(
     // The newest ones tell: what is before them agrees by `LogMatching`, or did when it was looked at last.
     let first = replica.terms.before().max(there.before).0.max(claim.0.saturating_sub(LOOKED_AT));
     let wrong = (first + 1..=claim.0).rev().map(Index).find(|&index| {
-        match (recovered.log.entry(index), replica.terms.at(index)) {
-            (Some((term, _)), Some(said)) => term != said,
+        match ((there.term)(index), replica.terms.at(index)) {
+            (Some(term), Some(said)) => term != said,
             _ => false,
         }
     });
@@ -265,17 +276,16 @@ fn durable(
 }
 
 /// Whether what is proven of a replica's term and vote is in its image.
-fn ballot(replica: &Replica, recovered: &Observed<'_>, found: &mut Found) {
+fn ballot(replica: &Replica, there: (Term, Option<NodeId>), found: &mut Found) {
     let (term, vote) = replica.proven;
-    let there = &recovered.state;
-    if there.term < term || (there.term == term && vote.is_some() && there.vote != vote) {
+    if there.0 < term || (there.0 == term && vote.is_some() && there.1 != vote) {
         found.report(NAME, || {
             format!(
                 "{}: voted for {vote:?} in term {}; its disk shows {:?} in term {}",
                 who(replica),
                 term.0,
-                there.vote,
-                there.term.0
+                there.1,
+                there.0.0
             )
         });
     }

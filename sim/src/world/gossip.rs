@@ -9,6 +9,7 @@ use driftless_core::{ClusterId, NodeId};
 
 use super::links::Message;
 use super::node::{Input, NEVER};
+use super::turn::CHECK_EVERY;
 use super::{What, World};
 use crate::check::Moment;
 use crate::queue::Time;
@@ -155,7 +156,9 @@ impl World {
             turn.leave();
         }
         turn.finish();
-        cluster.check();
+        if self.counts.turns.is_multiple_of(CHECK_EVERY) {
+            cluster.check();
+        }
         self.checkers.after_gossip(Moment(now), NodeId(node as u32 + 1), &out);
         self.carry_out_gossip(node, &out);
         self.gossip_out = Some(out);

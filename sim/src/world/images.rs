@@ -1,7 +1,9 @@
 //! What a disk would bring back if power went this very moment.
 
+use std::collections::BTreeMap;
+
 use driftless_core::rng::Seed;
-use driftless_core::{Engine, FileId, GroupId, LaneId, NodeId, Outputs, Recovery, Scans, Term};
+use driftless_core::{FileId, GroupId, LaneId, NodeId, Outline, Recovery, Scans, Term};
 
 use super::World;
 use crate::check::{Moment, Wanted};
@@ -13,8 +15,8 @@ impl World {
             let at = Moment(self.now);
             match wanted {
                 Wanted::Replicas(node, lane) => {
-                    let engine = self.recover_image(node, lane);
-                    self.checkers.image(at, node, engine.as_ref());
+                    let found = self.recover_replicas(node, lane);
+                    self.checkers.image(at, node, found.as_ref());
                 }
                 Wanted::Ballot(node, lane, group) => {
                     let ballot = self.recover_ballot(node, lane, group);
@@ -24,14 +26,22 @@ impl World {
         }
     }
 
-    /// An engine out of what is durable, beside the one that runs. `None` if it does not come to life,
+    /// The replicas that an engine would begin with from what is durable. `None` if it would not come to life,
     /// which is only to be expected of a disk that a fault has harmed.
-    fn recover_image(&mut self, node: NodeId, lane: LaneId) -> Option<Engine> {
-        let recovery = self.read_durable(node, lane, false)?;
-        let now = self.nodes[node.0 as usize - 1].clock.read(self.now);
-        let (engine, scans) = recovery.finish_and_keep(now, &mut Outputs::default());
+    fn recover_replicas(
+        &mut self,
+        node: NodeId,
+        lane: LaneId,
+    ) -> Option<BTreeMap<GroupId, Outline>> {
+        let (mut found, scans) = self.read_durable(node, lane, false)?.outlines();
         *self.scans(node, lane) = scans;
-        Some(engine)
+        for group in self.groups() {
+            let replicas = self.placement.replicas(group);
+            if self.lane_of(group) == lane.0 as usize && replicas.contains(&node) {
+                found.entry(group).or_default();
+            }
+        }
+        Some(found)
     }
 
     /// The term and vote that a group would begin with from what is durable. `None`: as above.

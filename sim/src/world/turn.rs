@@ -33,7 +33,7 @@ mod tag {
 
 /// Every so many turns an engine is asked to check itself, and all its replicas are looked at, also those that it says
 /// have not changed.
-const CHECK_EVERY: u64 = 16;
+pub(super) const CHECK_EVERY: u64 = 16;
 /// An engine that wants to be woken at once is woken after this time, as a thread would be.
 const SOONEST: Time = 20_000;
 /// An engine that takes more turns in a row without a cause, and without doing anything, never sleeps. Making an

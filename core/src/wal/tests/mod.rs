@@ -10,7 +10,7 @@ mod torture;
 
 use alloc::vec::Vec;
 
-use super::{Beginning, Durable, Identity, Recovered, Scans, Wal, WalRecovery};
+use super::{Beginning, Durable, Identity, Outline, Recovered, Scans, Wal, WalRecovery};
 use crate::config::Bug;
 use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
 use crate::outputs::DiskBatch;
@@ -53,15 +53,34 @@ impl Bench {
     /// Whoever goes by what an earlier reading has found reads the same, whatever happened to the log since.
     fn read_again(&mut self) {
         let scans = core::mem::take(&mut self.scans);
+        let (again, _, scans) =
+            self.read(scans, false).finish(Beginning::default(), &mut DiskBatch::default());
+        assert_eq!(std::format!("{again:?}"), std::format!("{:?}", self.recovered), "not the same");
+        let (outlines, scans) = self.read(scans, false).outlines();
+        let (ballots, scans) = self.read(scans, true).ballots();
+        self.scans = scans;
+        assert!(outlines.keys().eq(again.groups.keys()));
+        for (id, said) in again.groups {
+            let before = said.image.map_or(Index(0), |image| image.0);
+            let terms = said.entries.iter().map(|entry| entry.0).collect();
+            let outline = Outline { ballot: said.ballot, damaged: said.damaged, before, terms };
+            assert_eq!(outlines[&id], outline, "an outline is what there is, in short");
+            let ballot = ballots.get(&id).copied().unwrap_or_default();
+            assert_eq!(ballot, said.ballot, "for a ballot no entry need be looked at");
+        }
+    }
+
+    fn read(&self, scans: Scans, ballots_only: bool) -> WalRecovery {
         let listing = self.disk.listing();
         let mut recovery = WalRecovery::new(IDENTITY, self.segment_bytes, &listing, self.bug);
         recovery = recovery.with_scans(scans);
+        if ballots_only {
+            recovery = recovery.ballots_only();
+        }
         while let Some(file) = recovery.wants() {
             recovery.feed(self.disk.read(file)).expect("this node's own log");
         }
-        let (again, _, scans) = recovery.finish(Beginning::default(), &mut DiskBatch::default());
-        assert_eq!(std::format!("{again:?}"), std::format!("{:?}", self.recovered), "not the same");
-        self.scans = scans;
+        recovery
     }
 
     /// Ends a turn.
