@@ -23,6 +23,8 @@ pub struct Disk {
     removed: Vec<File>,
     /// What was durable when the files were copied.
     copied: Vec<(FileId, Vec<u8>)>,
+    /// Whether anything but growth has befallen what is durable, since this was asked last.
+    changed: bool,
 }
 
 /// One file: what is durable, and what is only in memory yet.
@@ -170,6 +172,7 @@ impl Disk {
     /// Power goes. How many sectors were torn.
     pub fn power_cut(&mut self, pool: &mut Pool, how: Cut, chance: &mut Chance) -> u64 {
         let mut torn = 0;
+        self.changed = true;
         for file in &mut self.files {
             while !file.pending.is_empty() {
                 let at = chance.up_to(file.pending.len() as u64 - 1) as usize;
@@ -201,6 +204,7 @@ impl Disk {
 
     /// All is gone.
     pub fn wipe(&mut self) {
+        self.changed = true;
         self.files.clear();
         self.removed.clear();
     }
@@ -237,6 +241,7 @@ impl Disk {
         }
         let chosen = chance.up_to(count - 1) as usize;
         let file = self.files.iter_mut().filter(|file| can(file)).nth(chosen)?;
+        self.changed = true;
         let at = file.damage(how, chance);
         Some((file.id, at as u64))
     }
@@ -270,6 +275,11 @@ impl Disk {
     /// Bytes that a clean power cut would leave now of a file.
     pub fn durable(&self, id: FileId) -> Option<&[u8]> {
         self.read(id)
+    }
+
+    /// Whether anything but growth has befallen what is durable, since this was asked last.
+    pub fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Bytes of all files.

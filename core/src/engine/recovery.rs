@@ -48,7 +48,7 @@ impl Recovery {
         Self { config, placement: Arc::clone(placement), seed, wal }
     }
 
-    /// Goes by what an earlier reading of the same log has found, where that has not changed.
+    /// Goes by what an earlier reading of the same log has found, which has only grown since.
     #[must_use]
     pub fn with_scans(self, scans: Scans) -> Self {
         Self { wal: self.wal.with_scans(scans), ..self }

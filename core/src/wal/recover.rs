@@ -133,7 +133,7 @@ impl WalRecovery {
         }
     }
 
-    /// Goes by what an earlier reading of the same log has found, where that has not changed.
+    /// Goes by what an earlier reading of the same log has found, which has only grown since.
     #[must_use]
     pub fn with_scans(self, scans: Scans) -> Self {
         Self { scans, ..self }

@@ -25,6 +25,8 @@ pub(super) struct Scanned {
     synced: u64,
     /// Where the last item ends.
     length: u64,
+    /// Whether there are bytes that were not even looked at.
+    passed_over: bool,
 }
 
 /// A record, or bytes that are none.
@@ -34,16 +36,26 @@ pub(super) enum Item {
     Hole { from: u64, to: u64 },
 }
 
-/// What a reading of a log has found, for whoever reads the same log again when it has grown: what has not changed
-/// since is compared and not read anew.
+/// What a reading of a log has found, for whoever reads the same log again when it has grown. Where anything but
+/// growth may have befallen it, [`Scans::compare`] comes first.
 #[derive(Debug, Default)]
 pub struct Scans(BTreeMap<u64, Scanned>);
 
 impl Scans {
-    /// What was kept of a segment, if it is still the beginning of `file`.
+    /// Forgets each segment that is not as it was, but for what it may have grown by. `read` tells what a segment
+    /// holds now.
+    pub fn compare<'f>(&mut self, read: impl Fn(u64) -> Option<&'f [u8]>) {
+        self.0.retain(|&number, scanned| {
+            read(number).is_some_and(|file| file.starts_with(&scanned.bytes))
+        });
+    }
+
+    /// What was kept of a segment. One with holes can only be taken as it is: what follows may begin in one.
     pub(super) fn take(&mut self, number: u64, file: &[u8]) -> Option<Scanned> {
         let scanned = self.0.remove(&number)?;
-        (scanned.is_whole() && file.starts_with(&scanned.bytes)).then_some(scanned)
+        debug_assert!(file.starts_with(&scanned.bytes), "a log only grows");
+        let as_it_was = file.len() == scanned.bytes.len() && !scanned.passed_over;
+        (as_it_was || scanned.is_whole()).then_some(scanned)
     }
 
     pub(super) fn keep(&mut self, scanned: Scanned) {
@@ -76,7 +88,8 @@ impl Scanned {
         }
         let items = Vec::with_capacity(file.len() / USUAL);
         let bytes = Vec::with_capacity(file.len());
-        let empty = Self { number, items, bytes, header: None, synced: 0, length: 0 };
+        let (header, synced, length, passed_over) = (None, 0, 0, false);
+        let empty = Self { number, items, bytes, header, synced, length, passed_over };
         empty.read_on(file, known, bound)
     }
 
@@ -100,6 +113,7 @@ impl Scanned {
             if let Some(hole) = known_at(at) {
                 let to = hole.to.min(length);
                 self.items.push(Item::Hole { from: at, to });
+                self.passed_over = true;
                 (at, chain) = (to.next_multiple_of(ALIGN as u64), None);
                 continue;
             }
@@ -137,7 +151,8 @@ impl Scanned {
     /// A file that cannot be read, though it is not empty.
     pub(super) fn unreadable(number: u64) -> Self {
         let items = [Item::Hole { from: 0, to: u64::MAX }].into();
-        Self { number, items, bytes: Vec::new(), header: None, synced: 1, length: u64::MAX }
+        let (header, synced, length, passed_over) = (None, 1, u64::MAX, true);
+        Self { number, items, bytes: Vec::new(), header, synced, length, passed_over }
     }
 
     /// Where the part ends that counts, as far as this segment alone can tell; and whether there is more: a torn

@@ -61,8 +61,11 @@ impl World {
         let at = node.0 as usize - 1;
         let config = self.engine_config(at, lane.0 as usize);
         // Most of the log is as it was when it was last looked at. A start reads all of it.
-        let known = std::mem::take(self.scans(node, lane));
-        let disk = &self.nodes[at].lanes[lane.0 as usize].disk;
+        let mut known = std::mem::take(self.scans(node, lane));
+        let disk = &mut self.nodes[at].lanes[lane.0 as usize].disk;
+        if disk.has_changed() {
+            known.compare(|number| disk.durable(FileId::Segment(number)));
+        }
         let mut listing = disk.durable_listing();
         if ballots_only {
             listing.retain(|(file, _)| matches!(file, FileId::Segment(_)));

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use super::{Beginning, Durable, Identity, Outline, Recovered, Scans, Wal, WalRecovery};
 use crate::config::Bug;
 use crate::ids::{ClusterId, GroupId, Index, LaneId, NodeId, Term};
-use crate::outputs::DiskBatch;
+use crate::outputs::{DiskBatch, FileId};
 use disk::Disk;
 
 const IDENTITY: Identity =
@@ -52,7 +52,12 @@ impl Bench {
 
     /// Whoever goes by what an earlier reading has found reads the same, whatever happened to the log since.
     fn read_again(&mut self) {
-        let scans = core::mem::take(&mut self.scans);
+        let mut scans = core::mem::take(&mut self.scans);
+        let listing = self.disk.listing();
+        scans.compare(|number| {
+            let file = FileId::Segment(number);
+            listing.iter().any(|listed| listed.0 == file).then(|| self.disk.read(file))?
+        });
         let (again, _, scans) =
             self.read(scans, false).finish(Beginning::default(), &mut DiskBatch::default());
         assert_eq!(std::format!("{again:?}"), std::format!("{:?}", self.recovered), "not the same");
