@@ -99,6 +99,9 @@ faults! {
     /// A leader's process stands still and is cut off; it goes on while it still is, and clients ask it;
     /// or the others forget it, by a new start, while it is cut off.
     StaleLeader = "stale-leader",
+    /// A leader that appends is cut off with one companion, whose answers are held until the leader has been replaced
+    /// and, perhaps, leads again.
+    StaleAnswers = "stale-answers",
     /// Each turn takes a node long.
     SlowCpu = "slow-cpu",
     /// A process is killed again and again.

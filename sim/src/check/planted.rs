@@ -201,7 +201,7 @@ fn elections(bug: Bug) -> Option<Row> {
             "two candidates of one term: equal election timeouts, delays of about a timeout",
         ),
         Bug::DamagedVotes => (
-            &[COMPLETE, IMMUTABLE, ELECTION, LIVENESS],
+            &[COMPLETE, IMMUTABLE, ELECTION, LIVENESS, QUORUM],
             "bit rot in the newest segment of a follower that has acknowledged, restart, then an \
              election with the leader cut off",
         ),
@@ -241,7 +241,7 @@ fn replication(bug: Bug) -> Option<Row> {
             "a leader whose disk is slower than its followers'; then a power cut of it",
         ),
         Bug::TruncateOnOverlap => (
-            &[IMMUTABLE, SHADOW, QUORUM],
+            &[IMMUTABLE, SHADOW, QUORUM, APPLIED],
             "duplicated and reordered appends, small append batches, many writes in flight",
         ),
         Bug::CommitUnbounded => (
@@ -311,7 +311,7 @@ fn answers(bug: Bug) -> Option<Row> {
             "any write with delays; for the harm itself, a leader that dies just after it has appended",
         ),
         Bug::RefusalForgotten => (
-            &[ONCE, LINEARIZABLE, LIVENESS],
+            &[ONCE, LINEARIZABLE, LIVENESS, CONVERGED],
             "clients at nodes that forward, small limits, so that a leader is busy for some of the \
              writes of an attempt and not for the ones behind them",
         ),

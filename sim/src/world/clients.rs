@@ -139,7 +139,7 @@ impl World {
             if now >= oldest.since + self.options.workload.patience {
                 self.hang_up(client);
             }
-        } else if !self.at_work(client) {
+        } else if now < self.quiet_until || !self.at_work(client) {
             pause = KNOCK_AGAIN;
         } else {
             for _ in 0..=self.chances.workload.up_to(self.options.workload.burst - 1) {

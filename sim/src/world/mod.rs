@@ -141,6 +141,8 @@ pub struct World {
     active: Vec<Active>,
     effects: u32,
     faulty: bool,
+    /// Until then a fault of many steps is under way: no other one sets in, and clients do only what it says.
+    quiet_until: Time,
     chances: Chances,
     args: ArgsBuffer,
     /// What must hold.
@@ -186,6 +188,7 @@ impl World {
             active: Vec::new(),
             effects: 0,
             faulty: false,
+            quiet_until: 0,
             chances: Chances {
                 network: Chance::new(root, stream::NETWORK),
                 disk: Chance::new(root, stream::DISK),

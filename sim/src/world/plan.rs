@@ -18,6 +18,10 @@ impl World {
         if !self.faulty {
             return;
         }
+        if self.now < self.quiet_until {
+            self.queue.push(self.quiet_until, What::Fault);
+            return;
+        }
         let gap = self.options.faults.gap;
         let weights = &self.options.faults.weights;
         let planned = |fault: &Fault| !fault.triggered();
@@ -80,6 +84,7 @@ impl World {
             | Fault::Pause
             | Fault::PauseLeader
             | Fault::StaleLeader
+            | Fault::StaleAnswers
             | Fault::SlowCpu
             | Fault::RestartLoop
             | Fault::Retire => self.strike_process(fault, node, span),
@@ -327,6 +332,7 @@ impl World {
             Fault::PauseLeader => self.pause_for(leader, span),
             Fault::StaleLeader if self.chances.plan.chance(1, 2) => self.forget_leader(leader),
             Fault::StaleLeader => self.make_stale(leader, span),
+            Fault::StaleAnswers => self.hold_answers(leader, span),
             Fault::SlowCpu => {
                 self.nodes[node].turn_cost = self.chances.plan.between(1, 20) * MS;
                 self.begin(Effect::SlowCpu(node), span);
@@ -377,6 +383,35 @@ impl World {
         }
     }
 
+    /// A leader and a companion are cut off, too few to commit what clients ask for. The others elect a leader, which
+    /// makes the two give that up as soon as they hear it, and is killed then. What the companion has said
+    /// meanwhile reaches the old leader at last: in a third term, which may be its own. So many steps are seldom taken
+    /// while anything else happens.
+    fn hold_answers(&mut self, leader: usize, span: Time) {
+        let nodes = self.nodes.len();
+        if nodes < 4 {
+            return;
+        }
+        let timeout = self.options.timing.election_timeout.0;
+        let other = 1 + self.chances.plan.up_to(nodes as u64 - 2) as usize;
+        let companion = (leader + other) % nodes;
+        let replaced = 2 * timeout + self.chances.plan.up_to(timeout);
+        let killed = replaced + self.chances.plan.up_to(timeout);
+        let apart = Links::between(1 << leader | 1 << companion, nodes);
+        let whole = killed + 2 * timeout + span;
+        self.heal_links();
+        self.quiet_until = self.now + whole;
+        self.begin(Effect::Hold(Links::one(companion, leader)), whole);
+        self.begin(Effect::Cut(apart), replaced);
+        for _ in 0..self.clients.len() {
+            let pause = 1 + self.chances.plan.up_to(timeout / 2);
+            let trigger = Trigger::Visit { node: leader as u8 };
+            self.queue.push(self.now + pause, What::Triggered { trigger });
+        }
+        let trigger = Trigger::CrashOther { spared: leader as u8 };
+        self.queue.push(self.now + killed, What::Triggered { trigger });
+    }
+
     pub(super) fn stop_for(&mut self, node: usize, how: Stop, span: Time) {
         if self.nodes[node].up {
             self.stop(node, how);
@@ -395,7 +430,7 @@ impl World {
         self.chances.plan.up_to(self.nodes.len() as u64 - 1) as usize
     }
 
-    fn any_leader(&mut self) -> Option<usize> {
+    pub(super) fn any_leader(&mut self) -> Option<usize> {
         let last = u64::from(self.options.partitions);
         let group = GroupId(self.chances.plan.between(1, last) as u32);
         self.leader(group)

@@ -24,6 +24,8 @@ pub(super) enum Trigger {
     HoldLink { from: u8, to: u8 },
     /// Two nodes are cut off together.
     IsolateBoth { nodes: [u8; 2] },
+    /// Whoever leads is killed, unless it is one node.
+    CrashOther { spared: u8 },
     /// A client that waits for nothing goes to a node and asks.
     Visit { node: u8 },
     /// A process gives up because its disk failed, and starts again after so many milliseconds.
@@ -82,6 +84,9 @@ impl World {
 
     fn set_off(&mut self, fault: Fault, trigger: Trigger, whole: u64) {
         let parts = self.options.faults.trigger;
+        if self.now < self.quiet_until {
+            return;
+        }
         if self.options.may(fault) && self.chances.triggers.chance(parts, whole) {
             self.counts.faults += 1;
             self.trace.note(self.now, format_args!("fault {}", fault.name()));
@@ -117,6 +122,12 @@ impl World {
             Trigger::IsolateBoth { nodes: [one, other] } => {
                 let links = Links::between(1 << one | 1 << other, self.nodes.len());
                 self.begin(Effect::Cut(links), span + self.options.timing.election_timeout.0);
+            }
+            Trigger::CrashOther { spared } => {
+                let leader = self.any_leader().filter(|&leader| leader != spared as usize);
+                if let Some(leader) = leader {
+                    self.stop_for(leader, Stop::Killed, span);
+                }
             }
             Trigger::Visit { node } => self.visit(node as usize),
             Trigger::GiveUp { .. } => {}
