@@ -89,13 +89,16 @@ fn sometimes(chance: &mut Chance, from: &[u64]) -> u64 {
     if chance.chance(1, 2) { value } else { 0 }
 }
 
+/// Bytes that each segment of a log begins with. A bound that leaves no room for them makes images without end.
+const HEADERS: u64 = 9 << 10;
+
 fn draw_limits(chance: &mut Chance, limits: &mut Limits) {
     limits.append_bytes = pick(chance, &[1, 200, 4 << 10, 256 << 10]);
     limits.in_flight_bytes = pick(chance, &[1 << 10, 64 << 10, 4 << 20]);
     limits.uncommitted_bytes = pick(chance, &[4 << 10, 64 << 10, 1 << 20]);
     limits.log_bytes = pick(chance, &[16 << 10, 64 << 10, 1 << 20]);
     limits.segment_bytes = pick(chance, &[2 << 10, 8 << 10, 64 << 10, 1 << 20]);
-    limits.wal_bytes = limits.segment_bytes * pick(chance, &[4, 8, 16]);
+    limits.wal_bytes = (limits.segment_bytes + HEADERS) * pick(chance, &[3, 6, 12]);
     limits.chunk_bytes = pick(chance, &[64, 1 << 10, 64 << 10]);
     limits.chunks_in_flight = pick(chance, &[1, 4]);
     limits.client_pending = pick(chance, &[2, 16, 4096]);

@@ -7,7 +7,7 @@ use core::ops::Range;
 use super::group::GroupLog;
 use super::image;
 use super::record::{ENTRY_HEAD, Header, Hole, ImageName, Place, Record, Tail};
-use super::scan::{self, Item, Scanned, Scans};
+use super::scan::{self, EntryHead, Item, Scanned, Scans};
 use super::writer::Wal;
 use super::{Entries, Identity, Outline, Recovered, RecoveredGroup, WalError};
 use crate::config::Bug;
@@ -378,11 +378,14 @@ impl WalRecovery {
         }
         for item in &scanned.items {
             match *item {
-                Item::Found { entry: true, .. } if self.ballots_only => {}
-                Item::Found { from, end: to, .. } if to <= end => {
-                    let place = Place { segment: scanned.number, offset: from };
-                    self.apply(place, scanned.record(from));
-                }
+                Item::Found { entry: Some(_), .. } if self.ballots_only => {}
+                Item::Found { from, end: to, entry, .. } if to <= end => match entry {
+                    Some(head) => {
+                        let place = Place { segment: scanned.number, offset: from };
+                        self.apply_entry(place, head);
+                    }
+                    None => self.apply(scanned.record(from)),
+                },
                 Item::Hole { .. } if always_torn => break,
                 Item::Found { .. } | Item::Hole { .. } => {}
             }
@@ -390,7 +393,18 @@ impl WalRecovery {
         self.scans.keep(scanned);
     }
 
-    fn apply(&mut self, place: Place, record: Record<'_>) {
+    fn apply_entry(&mut self, place: Place, head: EntryHead) {
+        let EntryHead { group, term, index, previous, length } = head;
+        let entries = &mut self.group(group).entries;
+        while entries.last().is_some_and(|last| last.index >= index) {
+            entries.pop();
+        }
+        let start = place.offset as usize + ENTRY_HEAD;
+        let bytes = start..start + length as usize;
+        entries.push(Entry { index, term, previous, place, bytes });
+    }
+
+    fn apply(&mut self, record: Record<'_>) {
         match record {
             Record::Header(header) => self.apply_header(header),
             Record::Group(state) => {
@@ -400,15 +414,6 @@ impl WalRecovery {
                 replayed.image = state.image;
                 replayed.void(state.void);
             }
-            Record::Entry { group, term, index, previous, bytes } => {
-                let entries = &mut self.group(group).entries;
-                while entries.last().is_some_and(|last| last.index >= index) {
-                    entries.pop();
-                }
-                let start = place.offset as usize + ENTRY_HEAD;
-                let bytes = start..start + bytes.len();
-                entries.push(Entry { index, term, previous, place, bytes });
-            }
             Record::Ballot { group, term, vote } => self.group(group).ballot = (term, vote),
             Record::Image { group, void, image } => {
                 let replayed = self.group(group);
@@ -417,6 +422,7 @@ impl WalRecovery {
             }
             Record::Repaired(group) => self.group(group).damaged = false,
             Record::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
+            Record::Entry { .. } => unreachable!("an entry is known by its head"),
             Record::Mark(_) | Record::Padding(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::WalError;
 use super::record::{ALIGN, Framed, Header, Hole, OtherVersion, Record, Tail, again, take};
+use crate::ids::{GroupId, Index, Term};
 
 /// A segment with more holes than this is taken for one hole from there on.
 const MOST_HOLES: usize = 64;
@@ -32,8 +33,28 @@ pub(super) struct Scanned {
 /// A record, or bytes that are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
-    Found { from: u64, end: u64, crc: u32, entry: bool },
-    Hole { from: u64, to: u64 },
+    /// Most records are entries: of those it is kept what they say.
+    Found {
+        from: u64,
+        end: u64,
+        crc: u32,
+        entry: Option<EntryHead>,
+    },
+    Hole {
+        from: u64,
+        to: u64,
+    },
+}
+
+/// An entry without its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryHead {
+    pub(super) group: GroupId,
+    pub(super) term: Term,
+    pub(super) index: Index,
+    pub(super) previous: Term,
+    /// How many bytes it has.
+    pub(super) length: u32,
 }
 
 /// What a reading of a log has found, for whoever reads the same log again when it has grown. Where anything but
@@ -216,7 +237,13 @@ impl Scanned {
         {
             self.header = Some(header.clone());
         }
-        let entry = matches!(framed.record, Record::Entry { .. });
+        let entry = match framed.record {
+            Record::Entry { group, term, index, previous, bytes } => {
+                let length = bytes.len() as u32;
+                Some(EntryHead { group, term, index, previous, length })
+            }
+            _ => None,
+        };
         self.items.push(Item::Found { from, end, crc: framed.crc, entry });
     }
 }
