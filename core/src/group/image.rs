@@ -347,6 +347,7 @@ impl Group {
         room: &mut Room<'_>,
     ) -> Result<(), Malformed> {
         if !self.raft.follows(from, chunk.term, &mut room.io()) {
+            self.raft.tell_term(from, &mut room.io());
             return Ok(());
         }
         if chunk.number == 0 && !self.takes(from, chunk) {

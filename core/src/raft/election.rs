@@ -50,7 +50,9 @@ impl Raft {
             return;
         }
         let rank = config.voters.iter().position(|node| *node == self.me).unwrap_or_default();
-        let spread = io.config.timing.election_spread.0;
+        // Whoever stands while another one asks for votes takes a vote from it: the oftener that happened, the
+        // further apart the next try. Disks may take longer than the usual spread.
+        let spread = io.config.timing.election_spread.0 << self.electing.lost.min(4);
         let stagger = spread / 2 * rank as u64 / config.voters.len() as u64;
         let wait = stagger + io.chance.up_to(spread / 2);
         self.campaign_at = Some(io.now.plus(least).plus(Span(wait)));

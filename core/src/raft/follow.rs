@@ -158,6 +158,19 @@ impl Raft {
         message::send(io.sends, to.0, &Message::Behind(behind));
     }
 
+    /// A leader that is in an older term, and sends nothing but an image: it has to learn of the newer one.
+    pub(crate) fn tell_term<J: Journal>(&self, to: NodeId, io: &mut Io<'_, J>) {
+        let behind = Behind {
+            group: self.group,
+            term: self.term,
+            life: io.life,
+            refused: Index(0),
+            last: Index(0),
+            damaged: self.damaged,
+        };
+        message::send(io.sends, to.0, &Message::Behind(behind));
+    }
+
     /// When a damaged replica has to say so again: its leader may be idle, and may not know.
     pub(super) fn damage_due(&self, config: &EngineConfig) -> Option<Instant> {
         let due = self.following.told_at.plus(config.timing.resend_every);

@@ -5,9 +5,11 @@ mod leaders;
 mod three;
 mod wait;
 
-use driftless_core::GroupId;
+use driftless_core::config::Limits;
+use driftless_core::engine::describe_frames;
+use driftless_core::{GroupId, NodeId};
 
-use three::{MS, Three};
+use three::{MS, Node, Three};
 
 #[test]
 fn every_node_serves_every_key() {
@@ -84,4 +86,36 @@ fn a_key_that_has_ended_is_counted_once_in_the_cluster() {
     three.run(3_000 * MS);
     let expired: u64 = three.nodes.iter().map(|node| node.engine.counts().expired).sum();
     assert_eq!(expired, 10);
+}
+
+/// The first frames of a kind that a node has sent to another one.
+fn sent(three: &Three, at: usize, to: u32, kind: &str) -> Option<Vec<u8>> {
+    let is = |bytes: &[u8]| describe_frames(bytes).iter().any(|frame| frame.starts_with(kind));
+    let sent = three.nodes[at].sent.iter();
+    sent.filter(|(node, bytes)| *node == NodeId(to) && is(bytes))
+        .map(|(_, bytes)| bytes.clone())
+        .next()
+}
+
+#[test]
+fn a_leader_that_sends_an_image_in_an_older_term_is_told_of_the_newer_one() {
+    let limits = Limits { log_bytes: 4 << 10, ..Limits::default() };
+    let mut three = Three::with(1, limits);
+    three.run(3_000 * MS);
+    let leads = |node: &Node| node.engine.leads();
+    let old = three.nodes.iter().position(leads).expect("somebody leads");
+    let away = (old + 1) % 3;
+    three.stop(away);
+    for number in 0..100 {
+        three.ask(old, &["SET", &format!("key{number}"), &"x".repeat(100)]);
+    }
+    three.start(away);
+    three.run(3_000 * MS);
+    let chunk = sent(&three, old, away as u32 + 1, "Chunk(").expect("the log is too short");
+    three.stop(old);
+    three.run(3_000 * MS);
+    three.nodes[away].sent.clear();
+    three.deliver(NodeId(old as u32 + 1), away, chunk);
+    three.run(MS);
+    assert!(sent(&three, away, old as u32 + 1, "Behind(").is_some(), "or it leads for ever");
 }

@@ -147,6 +147,11 @@ impl Three {
         }
     }
 
+    /// Bytes reach a node late.
+    pub(crate) fn deliver(&mut self, from: NodeId, at: usize, bytes: Vec<u8>) {
+        self.nodes[at].inbox.push((from, bytes));
+    }
+
     /// A command of a node's client; it waits while the node is busy.
     pub(crate) fn command(&mut self, at: usize, words: &[&str]) {
         let words = words.iter().map(|word| String::from(*word)).collect();

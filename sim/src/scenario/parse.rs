@@ -352,6 +352,7 @@ fn setting(options: &mut Options, name: &str, value: &str) -> Parsed<()> {
         "wal_bytes" => limits.wal_bytes = number(value)?,
         "log_bytes" => limits.log_bytes = number(value)? as usize,
         "chunk_bytes" => limits.chunk_bytes = number(value)? as usize,
+        "election_spread" => timing.election_spread = nanos()?,
         "patience" => timing.patience = nanos()?,
         "disk_stall" => timing.disk_stall = nanos()?,
         "scrub_every" => timing.scrub_every = nanos()?,
