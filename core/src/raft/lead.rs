@@ -561,9 +561,14 @@ impl Progress {
         true
     }
 
+    /// What is on its way to it may be lost. If nothing is known of what it holds, it is asked again whether it holds
+    /// all that it was last asked about, and says where it ends if it does not: to begin at the front would send
+    /// it what it has, or an image if the front is gone.
     pub(super) fn start_over(&mut self, now: Instant) {
         self.state = State::Probe;
-        self.next = self.matched.next();
+        if self.matched > Index(0) {
+            self.next = self.matched.next();
+        }
         self.waiting = false;
         self.moved_at = now;
     }

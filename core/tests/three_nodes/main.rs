@@ -119,3 +119,26 @@ fn a_leader_that_sends_an_image_in_an_older_term_is_told_of_the_newer_one() {
     three.run(MS);
     assert!(sent(&three, away, old as u32 + 1, "Behind(").is_some(), "or it leads for ever");
 }
+
+#[test]
+fn a_new_leader_asks_again_before_it_sends_an_image() {
+    let limits = Limits { log_bytes: 4 << 10, ..Limits::default() };
+    let mut three = Three::with(1, limits);
+    three.run(3_000 * MS);
+    let leads = |node: &Node| !node.down && node.engine.leads();
+    for number in 0..100 {
+        three.ask(0, &["SET", &format!("key{number}"), &"x".repeat(100)]);
+    }
+    let old = three.nodes.iter().position(leads).expect("somebody leads");
+    three.stop(old);
+    three.run_while(3_000 * MS, |three| !three.nodes.iter().any(leads));
+    let new = three.nodes.iter().position(leads).expect("another one leads");
+    let other = 3 - old - new;
+    three.reset(new, NodeId(other as u32 + 1));
+    assert_eq!(three.ask(new, &["SET", "key", "value"]), "+OK\r\n");
+    assert_eq!(
+        sent(&three, new, other as u32 + 1, "Chunk("),
+        None,
+        "it had all but the last entries"
+    );
+}

@@ -115,8 +115,13 @@ impl Three {
 
     /// Runs until nothing is left to do before `until`.
     pub(crate) fn run(&mut self, span: u64) {
+        self.run_while(span, |_| true);
+    }
+
+    /// The same, at most as long as `on` says so whenever each node has had its turn.
+    pub(crate) fn run_while(&mut self, span: u64, on: impl Fn(&Self) -> bool) {
         let until = self.now + span;
-        while self.now < until {
+        while self.now < until && on(self) {
             let mut idle = true;
             for at in 0..3 {
                 let node = &mut self.nodes[at];
@@ -150,6 +155,11 @@ impl Three {
     /// Bytes reach a node late.
     pub(crate) fn deliver(&mut self, from: NodeId, at: usize, bytes: Vec<u8>) {
         self.nodes[at].inbox.push((from, bytes));
+    }
+
+    /// The connection of a node to another one is made anew.
+    pub(crate) fn reset(&mut self, at: usize, other: NodeId) {
+        self.turn(at, |turn| turn.peer_reset(other));
     }
 
     /// A command of a node's client; it waits while the node is busy.
