@@ -19,7 +19,7 @@ impl TraceHash {
     /// Adds a number, with a tag that tells what it is.
     #[inline]
     pub fn number(&mut self, tag: u8, value: u64) {
-        self.state = mix(self.state.rotate_left(8) ^ value ^ u64::from(tag) << 56);
+        self.state = mix((self.state ^ u64::from(tag)).rotate_left(23) ^ value);
     }
 
     /// Adds bytes, with a tag and two small numbers that tell whose they are.

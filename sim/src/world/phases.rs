@@ -39,6 +39,7 @@ impl World {
     pub fn heal(&mut self) {
         self.trace.note(self.now, format_args!("heal"));
         self.faulty = false;
+        self.quiet_until = 0;
         self.notice_repairs();
         self.end_effects();
         self.network.heal();
