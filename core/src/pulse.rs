@@ -6,9 +6,6 @@ use alloc::vec::Vec;
 use crate::ids::{Life, NodeId};
 use crate::time::{Instant, Now, Span, WallTime};
 
-/// Nanoseconds of a millisecond.
-const NANOSECONDS: u64 = 1_000_000;
-
 /// One other node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
@@ -103,7 +100,7 @@ impl Pulse {
             median = median.max(below);
         }
         let nanoseconds = u64::try_from(median.saturating_add_unsigned(now.mono.0)).unwrap_or(0);
-        WallTime((nanoseconds / NANOSECONDS).saturating_add(error_ms))
+        WallTime(Span(nanoseconds).as_millis().saturating_add(error_ms))
     }
 
     /// Heard, and hears this node.
@@ -124,6 +121,61 @@ impl Pulse {
 
 /// How far a wall clock is ahead of a monotonic one, in nanoseconds. A clock beyond the year 2262 shows no more.
 fn ahead(wall: WallTime, mono: Instant) -> i64 {
-    let wall = i64::try_from(wall.0.saturating_mul(NANOSECONDS)).unwrap_or(i64::MAX);
+    let wall = i64::try_from(wall.0.saturating_mul(Span::millis(1).0)).unwrap_or(i64::MAX);
     wall.saturating_sub_unsigned(mono.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Now = Now { mono: Instant(5_000_000_000), wall: WallTime(1_000_000) };
+
+    /// What is believed when this node's clock shows `NOW`, and others show as much more, in milliseconds.
+    fn latest(others: &[i64]) -> u64 {
+        let mut pulse = Pulse::new((2..).map(NodeId).take(others.len()));
+        for (node, ahead) in (2..).map(NodeId).zip(others) {
+            // Said a second ago.
+            let wall = WallTime((NOW.wall.0 - 1_000).strict_add_signed(*ahead));
+            pulse.clock(node, wall, Instant(NOW.mono.0 - 1_000_000_000));
+        }
+        pulse.latest_wall(NOW, 0).0
+    }
+
+    #[test]
+    fn the_median_of_all_clocks_is_believed() {
+        let table: [(&[i64], i64); 9] = [
+            (&[], 0),
+            (&[90], 0),
+            (&[-90], -90),
+            (&[10, 90], 10),
+            (&[-10, 90], 0),
+            (&[-10, -90], -10),
+            (&[10, 20, 30], 10),
+            (&[-10, 20, 30], 0),
+            (&[40, -10, 30, -20], 0),
+        ];
+        for (others, median) in table {
+            let believed = NOW.wall.0.strict_add_signed(median);
+            assert_eq!(latest(others), believed, "{others:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_shows_nonsense_is_one_voice() {
+        let mut pulse = Pulse::new((2..=3).map(NodeId));
+        pulse.clock(NodeId(2), WallTime(u64::MAX), NOW.mono);
+        pulse.clock(NodeId(3), WallTime(0), NOW.mono);
+        assert_eq!(pulse.latest_wall(NOW, 7), WallTime(NOW.wall.0 + 7));
+    }
+
+    #[test]
+    fn a_clock_is_known_by_what_it_said_last() {
+        let mut pulse = Pulse::new((2..=3).map(NodeId));
+        for wall in [50, 70] {
+            pulse.clock(NodeId(2), WallTime(NOW.wall.0 + wall), NOW.mono);
+            pulse.clock(NodeId(3), WallTime(NOW.wall.0 + wall), NOW.mono);
+            assert_eq!(pulse.latest_wall(NOW, 0), WallTime(NOW.wall.0 + wall));
+        }
+    }
 }

@@ -4,7 +4,8 @@
 //! Ongaro's thesis, figure 3.1 (commit and last applied increase monotonically); the stamps are the
 //! hybrid clocks of Kulkarni et al. (OPODIS 2014): they never decrease along a log.
 //!
-//! Finds: `CommitUnbounded` (commit beyond the last entry), `StampGoesBack`, `SnapshotDropsNewer`.
+//! Finds: `CommitUnbounded` (commit beyond the last entry), `StampGoesBack`, `SnapshotDropsNewer`,
+//! `TruncateOnOverlap`.
 
 use driftless_core::Index;
 

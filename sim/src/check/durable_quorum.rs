@@ -5,7 +5,7 @@
 //! disk that a fault has harmed counts as one that has it: its promise was kept when it was made.
 //!
 //! Finds: `AckBeforeDurable`, `LeaderCountsUndurable`, `QuorumIsHalf`, `UnsortedQuorum`, `StaleAckCounted`,
-//! `AckOwnLast`, `SyncCreditedByIndex`, `CommitUnbounded`.
+//! `AckOwnLast`, `SyncCreditedByIndex`, `CommitUnbounded`, `TruncateOnOverlap`, `DamagedVotes`.
 
 use std::fmt::Write as _;
 

@@ -398,7 +398,6 @@ impl Checkers {
         self.look(node, lane, new, true);
     }
 
-    /// A node has synced what it read at its start: from now on what a replica says is durable counts.
     /// An image has replaced a replica's log: what it held is not known any more.
     fn replaced(&mut self, group: GroupId, node: NodeId, index: Index) {
         let Some(group) = self.ledger.group_mut(group) else { return };
@@ -418,6 +417,7 @@ impl Checkers {
         }
     }
 
+    /// A node has synced what it read at its start: from now on what a replica says is durable counts.
     fn trust(&mut self, group: GroupId, node: NodeId) {
         let Some(group) = self.ledger.group_mut(group) else { return };
         if let Some(place) = group.place(node) {
