@@ -283,7 +283,7 @@ fn recover_with(kind: fn(&FileId) -> bool, bytes: &[u8]) {
         }
     }
     let mut disk = DiskBatch::default();
-    let (recovered, wal, _) = recovery.finish(driftless_core::wal::Beginning::default(), &mut disk);
+    let (recovered, wal) = recovery.finish(driftless_core::wal::Beginning::default(), &mut disk);
     for group in recovered.groups.values() {
         for (entry, next) in group.entries.iter().zip(group.entries.iter().skip(1)) {
             assert_eq!(entry.1.next(), next.1, "entries follow each other");

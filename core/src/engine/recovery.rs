@@ -48,16 +48,17 @@ impl Recovery {
         Self { config, placement: Arc::clone(placement), seed, wal }
     }
 
-    /// Goes by what an earlier reading of the same log has found, which has only grown since.
+    /// Only terms and votes are wanted: ask for [`Recovery::ballots`]. `earlier`: what an earlier reading of the same
+    /// log has found, which has only grown since.
     #[must_use]
-    pub fn with_scans(self, scans: Scans) -> Self {
-        Self { wal: self.wal.with_scans(scans), ..self }
+    pub fn ballots_only(self, earlier: Scans) -> Self {
+        Self { wal: self.wal.ballots_only(earlier), ..self }
     }
 
-    /// Only terms and votes are wanted. Then ask for [`Recovery::ballots`].
+    /// No entry's bytes are wanted: ask for [`Recovery::outlines`]. `earlier`: as for [`Recovery::ballots_only`].
     #[must_use]
-    pub fn ballots_only(self) -> Self {
-        Self { wal: self.wal.ballots_only(), ..self }
+    pub fn outlines_only(self, earlier: Scans) -> Self {
+        Self { wal: self.wal.outlines_only(earlier), ..self }
     }
 
     /// The next file to feed, if any.
@@ -87,7 +88,7 @@ impl Recovery {
         let Self { config, placement, seed, wal } = self;
         let mut chance = Chance::new(seed, 1);
         let begin = Beginning { salt: chance.bits() as u32, peers: placement.factor() > 1 };
-        let (mut found, wal, _) = wal.finish(begin, &mut out.disk);
+        let (mut found, wal) = wal.finish(begin, &mut out.disk);
         out.events.append(&mut found.events);
         let lanes = u32::from(config.lanes);
         let places = placement.partitions() / lanes + 1;

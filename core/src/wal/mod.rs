@@ -7,6 +7,7 @@ mod image;
 mod images;
 mod record;
 mod recover;
+mod replayed;
 mod scan;
 mod writer;
 

@@ -226,13 +226,6 @@ pub(super) fn take(
     Ok(take_body(kind, body).ok().map(|record| Framed { crc, chain, end, record }))
 }
 
-/// The content of a record that [`take`] has found at `offset` of the same bytes.
-pub(super) fn again(file: &[u8], offset: u64) -> Record<'_> {
-    let bytes = &file[offset as usize..];
-    let length = Reader::new(bytes).u32().expect("a record has a head") as usize;
-    take_body(bytes[12], &bytes[HEAD..HEAD + length]).expect("it was read before")
-}
-
 /// A header of another version of the format was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OtherVersion(pub(super) u16);

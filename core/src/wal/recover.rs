@@ -2,14 +2,13 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::ops::Range;
 
-use super::group::GroupLog;
 use super::image;
-use super::record::{ENTRY_HEAD, Header, Hole, ImageName, Place, Record, Tail};
-use super::scan::{self, EntryHead, Item, Scanned, Scans};
+use super::record::{Header, Hole, ImageName, Place, Record, Tail};
+use super::replayed::Replayed;
+use super::scan::{self, Item, Said, Scanned, Scans};
 use super::writer::Wal;
-use super::{Entries, Identity, Outline, Recovered, RecoveredGroup, WalError};
+use super::{Identity, Outline, Recovered, WalError};
 use crate::config::Bug;
 use crate::event::Event;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
@@ -21,8 +20,7 @@ pub struct WalRecovery {
     identity: Identity,
     segment_bytes: u64,
     bug: Bug,
-    /// Entries and images are passed over.
-    ballots_only: bool,
+    wanted: Wanted,
     /// Segments on disk and their sizes, oldest first.
     segments: Vec<(u64, u64)>,
     snapshots: BTreeSet<(GroupId, Index)>,
@@ -42,12 +40,24 @@ pub struct WalRecovery {
     settled: Vec<u64>,
     found_holes: Vec<Hole>,
     groups: BTreeMap<GroupId, Replayed>,
-    /// Segments that count, for the entries in them; before they are fed, what an earlier reading found.
+    /// What was found in the segments that count; before they are fed, what an earlier reading found.
     scans: Scans,
+    /// Copies of the segments that count, for the entries in them.
+    contents: BTreeMap<u64, Vec<u8>>,
     /// From the last header, and the records after it.
     known: Known,
     tail: Tail,
     events: Vec<Event>,
+}
+
+/// What a log is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Entries and images are passed over.
+    Ballots,
+    /// The bytes of entries are passed over.
+    Outlines,
+    All,
 }
 
 /// What the last header says, and what the records after it add.
@@ -57,28 +67,6 @@ struct Known {
     oldest: u64,
     damaged: bool,
     life: Life,
-}
-
-/// What the records of a group come to.
-#[derive(Debug)]
-struct Replayed {
-    damaged: bool,
-    ballot: (Term, Option<NodeId>),
-    image: Option<ImageName>,
-    chunks: Option<Vec<Vec<u8>>>,
-    void: Place,
-    /// By index, which rises.
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    index: Index,
-    term: Term,
-    previous: Term,
-    place: Place,
-    /// Where in the segment.
-    bytes: Range<usize>,
 }
 
 /// What a life begins with, besides what is on the disk.
@@ -114,7 +102,7 @@ impl WalRecovery {
             identity,
             segment_bytes,
             bug,
-            ballots_only: false,
+            wanted: Wanted::All,
             ahead: segments.len(),
             lost: Vec::new(),
             ends: BTreeMap::new(),
@@ -127,22 +115,25 @@ impl WalRecovery {
             found_holes: Vec::new(),
             groups: BTreeMap::new(),
             scans: Scans::default(),
+            contents: BTreeMap::new(),
             known: Known::default(),
             tail: Tail::default(),
             events: Vec::new(),
         }
     }
 
-    /// Goes by what an earlier reading of the same log has found, which has only grown since.
+    /// Only terms and votes are wanted: ask for [`WalRecovery::ballots`]. `earlier`: what an earlier reading of the
+    /// same log has found, which has only grown since.
     #[must_use]
-    pub fn with_scans(self, scans: Scans) -> Self {
-        Self { scans, ..self }
+    pub fn ballots_only(self, earlier: Scans) -> Self {
+        Self { wanted: Wanted::Ballots, scans: earlier, ..self }
     }
 
-    /// Only terms and votes are wanted: entries and images are passed over. Then ask for [`WalRecovery::ballots`].
+    /// No entry's bytes are wanted: ask for [`WalRecovery::outlines`]. `earlier`: as for
+    /// [`WalRecovery::ballots_only`].
     #[must_use]
-    pub fn ballots_only(self) -> Self {
-        Self { ballots_only: true, ..self }
+    pub fn outlines_only(self, earlier: Scans) -> Self {
+        Self { wanted: Wanted::Outlines, scans: earlier, ..self }
     }
 
     /// The next file to feed, if any. The newest segments are wanted twice: first for what the last header says of
@@ -200,8 +191,9 @@ impl WalRecovery {
 
     /// What the files say, and the log to go on with: always in a new segment. All that is said here is
     /// durable only once [`super::Durable::Begun`] is told: it may come from a cache; `disk` gets the sync that
-    /// makes it so. Files that nothing refers to are removed after that. What was found is for who reads the log again.
-    pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal, Scans) {
+    /// makes it so. Files that nothing refers to are removed after that.
+    pub fn finish(mut self, begin: Beginning, disk: &mut DiskBatch) -> (Recovered, Wal) {
+        assert_eq!(self.wanted, Wanted::All, "an engine begins with all that there is");
         let fresh = self.judge_groups();
         let taken_for_new = Bug::LostDiskIsNew.active(self.bug);
         let unknown = begin.peers && self.known.life == Life(0) && !taken_for_new;
@@ -216,7 +208,7 @@ impl WalRecovery {
         let mut recovered =
             Recovered { groups: BTreeMap::new(), events: self.events, damaged: wal.damaged };
         for (group, replayed) in self.groups {
-            let (log, said) = replayed.resume(&self.scans);
+            let (log, said) = replayed.resume(&self.contents);
             wal.groups.insert(group, log);
             recovered.groups.insert(group, said);
         }
@@ -244,7 +236,7 @@ impl WalRecovery {
         wal.begin_life(number, life, self.tail);
         wal.retire_due = true;
         wal.flush(disk);
-        (recovered, wal, self.scans)
+        (recovered, wal)
     }
 
     /// Looks for the last header that counts.
@@ -262,9 +254,9 @@ impl WalRecovery {
         }
         let scanned = self.scan(newest, bytes)?;
         if scanned.may_count()
-            && let Some(header) = scanned.header
+            && let Some(header) = scanned.header()
         {
-            self.go_by(header);
+            self.go_by(header.clone());
         }
         Ok(())
     }
@@ -290,7 +282,7 @@ impl WalRecovery {
             None if size == 0 => Scanned::new(number, &[], &self.lost, bound)?,
             None => Scanned::unreadable(number),
         };
-        match &scanned.header {
+        match scanned.header() {
             Some(header) if header.identity != self.identity => {
                 Err(WalError::Foreign(header.identity))
             }
@@ -301,7 +293,12 @@ impl WalRecovery {
     fn feed_segment(&mut self, bytes: Option<&[u8]>) -> Result<(), WalError> {
         let scanned = self.scan(self.fed, bytes)?;
         self.fed += 1;
-        if let Some(header) = &scanned.header {
+        if self.wanted == Wanted::All
+            && let Some(bytes) = bytes
+        {
+            self.contents.insert(scanned.number, bytes.to_vec());
+        }
+        if let Some(header) = scanned.header() {
             self.settle_before(header.previous);
         }
         self.unsettled.push(scanned);
@@ -378,13 +375,14 @@ impl WalRecovery {
         }
         for item in &scanned.items {
             match *item {
-                Item::Found { entry: Some(_), .. } if self.ballots_only => {}
-                Item::Found { from, end: to, entry, .. } if to <= end => match entry {
-                    Some(head) => {
+                Item::Found { from, end: to, said, .. } if to <= end => match said {
+                    Said::Nothing => {}
+                    Said::Entry(_) if self.wanted == Wanted::Ballots => {}
+                    Said::Entry(head) => {
                         let place = Place { segment: scanned.number, offset: from };
-                        self.apply_entry(place, head);
+                        self.group(head.group).append(place, head);
                     }
-                    None => self.apply(scanned.record(from)),
+                    Said::Other(at) => self.apply(&scanned.others[at as usize]),
                 },
                 Item::Hole { .. } if always_torn => break,
                 Item::Found { .. } | Item::Hole { .. } => {}
@@ -393,20 +391,9 @@ impl WalRecovery {
         self.scans.keep(scanned);
     }
 
-    fn apply_entry(&mut self, place: Place, head: EntryHead) {
-        let EntryHead { group, term, index, previous, length } = head;
-        let entries = &mut self.group(group).entries;
-        while entries.last().is_some_and(|last| last.index >= index) {
-            entries.pop();
-        }
-        let start = place.offset as usize + ENTRY_HEAD;
-        let bytes = start..start + length as usize;
-        entries.push(Entry { index, term, previous, place, bytes });
-    }
-
-    fn apply(&mut self, record: Record<'_>) {
-        match record {
-            Record::Header(header) => self.apply_header(header),
+    fn apply(&mut self, record: &Record<'_>) {
+        match *record {
+            Record::Header(ref header) => self.apply_header(header),
             Record::Group(state) => {
                 let replayed = self.group(state.group);
                 replayed.damaged = state.damaged;
@@ -422,13 +409,14 @@ impl WalRecovery {
             }
             Record::Repaired(group) => self.group(group).damaged = false,
             Record::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
-            Record::Entry { .. } => unreachable!("an entry is known by its head"),
-            Record::Mark(_) | Record::Padding(_) => {}
+            Record::Entry { .. } | Record::Mark(_) | Record::Padding(_) => {
+                unreachable!("these are no others")
+            }
         }
     }
 
-    fn apply_header(&mut self, header: Header) {
-        self.known.holes = header.holes;
+    fn apply_header(&mut self, header: &Header) {
+        self.known.holes.clone_from(&header.holes);
         self.known.oldest = self.known.oldest.max(header.oldest);
         self.known.damaged = header.damaged;
         self.known.life = header.life;
@@ -440,7 +428,7 @@ impl WalRecovery {
     }
 
     fn choose_images(&mut self) {
-        if self.ballots_only {
+        if self.wanted == Wanted::Ballots {
             return;
         }
         for (&group, replayed) in self.groups.iter().rev() {
@@ -490,7 +478,7 @@ impl WalRecovery {
 
     /// What is left of each group once it is known what cannot be read; whether that is news.
     fn judge_groups(&mut self) -> bool {
-        assert!(!self.ballots_only, "a group is judged by all that the log says");
+        assert!(self.wanted != Wanted::Ballots, "a group is judged by all that the log says");
         assert!(self.wants().is_none(), "everything that is wanted is fed first");
         let fresh = self.judge_holes();
         self.scans.retain(&self.settled);
@@ -516,84 +504,5 @@ impl WalRecovery {
     fn next_number(&self) -> u64 {
         let listed = self.segments.last().map_or(0, |segment| segment.0);
         listed.max(self.known.oldest).max(self.known.life.number()) + 1
-    }
-}
-
-impl Replayed {
-    fn new(damaged: bool) -> Self {
-        Self {
-            damaged,
-            ballot: (Term(0), None),
-            image: None,
-            chunks: None,
-            void: Place::default(),
-            entries: Vec::new(),
-        }
-    }
-
-    /// Forgets entries that are void or that the image holds.
-    fn void(&mut self, void: Place) {
-        if self.void != void {
-            self.void = void;
-            self.entries.retain(|entry| entry.place >= void);
-        }
-        let image = self.image.map_or(Index(0), |image| image.index);
-        let held = self.entries.partition_point(|entry| entry.index <= image);
-        self.entries.drain(..held);
-    }
-
-    /// Without the image that the log names, the group has nothing that makes sense.
-    fn drop_if_no_image(&mut self, now: Place) {
-        if self.image.is_some() && self.chunks.is_none() {
-            self.image = None;
-            self.damaged = true;
-            self.void = now;
-            self.entries.clear();
-        }
-    }
-
-    /// The entry that the image reaches up to, and the entries behind it up to the first gap.
-    fn entries(&self) -> ((Index, Term), impl Iterator<Item = &Entry>) {
-        let image = self.image.map_or((Index(0), Term(0)), |image| (image.index, image.term));
-        let mut last = image;
-        let beyond = self.entries.iter().skip_while(move |entry| entry.index <= image.0);
-        let joined = beyond.take_while(move |entry| {
-            let joins = entry.index == last.0.next() && entry.previous == last.1;
-            last = (entry.index, entry.term);
-            joins
-        });
-        (image, joined)
-    }
-
-    fn outline(&self) -> Outline {
-        let ((before, _), entries) = self.entries();
-        let terms = entries.map(|entry| entry.term).collect();
-        Outline { ballot: self.ballot, damaged: self.damaged, before, terms }
-    }
-
-    /// The part without a gap, for the group and for the writer.
-    fn resume(self, scans: &Scans) -> (GroupLog, RecoveredGroup) {
-        let mut log = GroupLog::new(self.damaged);
-        log.ballot = self.ballot;
-        log.void = self.void;
-        let ((before, before_term), joined) = self.entries();
-        if self.image.is_some() {
-            log.restart(before, before_term);
-        }
-        let mut entries = Entries::default();
-        let (mut number, mut segment) = (0, &[][..]);
-        for entry in joined {
-            log.append(entry.place.segment, entry.term, entry.index);
-            if entry.place.segment != number {
-                number = entry.place.segment;
-                segment = scans.bytes(number);
-            }
-            entries.push(entry.term, entry.index, &segment[entry.bytes.clone()]);
-        }
-        (log.named, log.durable) = (self.image, self.image);
-        let image = self.image.zip(self.chunks);
-        let image = image.map(|(image, chunks)| (image.index, image.term, chunks));
-        let said = RecoveredGroup { ballot: self.ballot, image, entries, damaged: self.damaged };
-        (log, said)
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::WalError;
-use super::record::{ALIGN, Framed, Header, Hole, OtherVersion, Record, Tail, again, take};
+use super::record::{ALIGN, Framed, Header, Hole, OtherVersion, Record, Tail, take};
 use crate::ids::{GroupId, Index, Term};
 
 /// A segment with more holes than this is taken for one hole from there on.
@@ -18,14 +18,14 @@ const USUAL: usize = 96;
 pub(super) struct Scanned {
     pub(super) number: u64,
     pub(super) items: Vec<Item>,
-    /// A copy of what was read, for what the records say; most of it nobody will ask for.
-    pub(super) bytes: Vec<u8>,
-    /// The first header that is readable: there are two.
-    pub(super) header: Option<Header>,
+    /// What records say that are neither entries nor only for this reader.
+    pub(super) others: Vec<Record<'static>>,
     /// Everything before was synced, says a record somewhere.
     synced: u64,
-    /// Where the last item ends.
+    /// How much was read: where the last item ends.
     length: u64,
+    /// Whether all of it was records.
+    whole: bool,
     /// Whether there are bytes that were not even looked at.
     passed_over: bool,
 }
@@ -33,17 +33,26 @@ pub(super) struct Scanned {
 /// A record, or bytes that are none.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item {
-    /// Most records are entries: of those it is kept what they say.
-    Found {
-        from: u64,
-        end: u64,
-        crc: u32,
-        entry: Option<EntryHead>,
-    },
-    Hole {
-        from: u64,
-        to: u64,
-    },
+    Found { from: u64, end: u64, crc: u32, said: Said },
+    Hole { from: u64, to: u64 },
+}
+
+impl Item {
+    fn end(&self) -> u64 {
+        match *self {
+            Self::Found { end, .. } | Self::Hole { to: end, .. } => end,
+        }
+    }
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said {
+    /// Nothing that outlasts the reading of the segment.
+    Nothing,
+    Entry(EntryHead),
+    /// Which of [`Scanned::others`].
+    Other(u32),
 }
 
 /// An entry without its bytes.
@@ -58,25 +67,18 @@ pub(super) struct EntryHead {
 }
 
 /// What a reading of a log has found, for whoever reads the same log again when it has grown. Where anything but
-/// growth may have befallen it, [`Scans::compare`] comes first.
+/// growth may have befallen it, this must be forgotten.
 #[derive(Debug, Default)]
 pub struct Scans(BTreeMap<u64, Scanned>);
 
 impl Scans {
-    /// Forgets each segment that is not as it was, but for what it may have grown by. `read` tells what a segment
-    /// holds now.
-    pub fn compare<'f>(&mut self, read: impl Fn(u64) -> Option<&'f [u8]>) {
-        self.0.retain(|&number, scanned| {
-            read(number).is_some_and(|file| file.starts_with(&scanned.bytes))
-        });
-    }
-
     /// What was kept of a segment. One with holes can only be taken as it is: what follows may begin in one.
     pub(super) fn take(&mut self, number: u64, file: &[u8]) -> Option<Scanned> {
         let scanned = self.0.remove(&number)?;
-        debug_assert!(file.starts_with(&scanned.bytes), "a log only grows");
-        let as_it_was = file.len() == scanned.bytes.len() && !scanned.passed_over;
-        (as_it_was || scanned.is_whole()).then_some(scanned)
+        let length = file.len() as u64;
+        debug_assert!(length >= scanned.length || scanned.length == u64::MAX, "a log only grows");
+        let as_it_was = length == scanned.length && !scanned.passed_over;
+        (as_it_was || scanned.whole).then_some(scanned)
     }
 
     pub(super) fn keep(&mut self, scanned: Scanned) {
@@ -86,11 +88,6 @@ impl Scans {
     /// Forgets all other segments.
     pub(super) fn retain(&mut self, segments: &[u64]) {
         self.0.retain(|number, _| segments.contains(number));
-    }
-
-    /// The bytes of a segment that was kept.
-    pub(super) fn bytes(&self, number: u64) -> &[u8] {
-        &self.0[&number].bytes
     }
 }
 
@@ -107,10 +104,9 @@ impl Scanned {
         if known.iter().any(|hole| hole.holds(number, 0) && hole.to == u64::MAX) {
             return Ok(Self::unreadable(number));
         }
-        let items = Vec::with_capacity(file.len() / USUAL);
-        let bytes = Vec::with_capacity(file.len());
-        let (header, synced, length, passed_over) = (None, 0, 0, false);
-        let empty = Self { number, items, bytes, header, synced, length, passed_over };
+        let (items, others) = (Vec::with_capacity(file.len() / USUAL), Vec::new());
+        let (synced, length, whole, passed_over) = (0, 0, true, false);
+        let empty = Self { number, items, others, synced, length, whole, passed_over };
         empty.read_on(file, known, bound)
     }
 
@@ -128,12 +124,11 @@ impl Scanned {
         if let Some(&Item::Found { crc, .. }) = self.items.last() {
             chain = Some(crc);
         }
-        self.bytes.extend_from_slice(&file[self.bytes.len()..]);
         self.length = length;
         while at < length {
             if let Some(hole) = known_at(at) {
                 let to = hole.to.min(length);
-                self.items.push(Item::Hole { from: at, to });
+                self.hole(at, to);
                 self.passed_over = true;
                 (at, chain) = (to.next_multiple_of(ALIGN as u64), None);
                 continue;
@@ -144,7 +139,7 @@ impl Scanned {
             if let Some(framed) = found.filter(fits) {
                 let from = at;
                 (at, chain) = (framed.end, Some(framed.crc));
-                self.push(&framed, from);
+                self.push(framed, from);
                 continue;
             }
             let from = at;
@@ -154,26 +149,24 @@ impl Scanned {
                 at += ALIGN as u64;
             }
             chain = None;
-            self.items.push(Item::Hole { from, to: at.min(length) });
+            self.hole(from, at.min(length));
         }
         Ok(self)
     }
 
-    /// Whether all of it was records.
-    fn is_whole(&self) -> bool {
-        self.items.iter().all(|item| matches!(item, Item::Found { .. }))
-    }
-
-    /// What a record that was found says.
-    pub(super) fn record(&self, from: u64) -> Record<'_> {
-        again(&self.bytes, from)
+    /// The first header that is readable: there are two.
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.others.iter().find_map(|record| match record {
+            Record::Header(header) => Some(header),
+            _ => None,
+        })
     }
 
     /// A file that cannot be read, though it is not empty.
     pub(super) fn unreadable(number: u64) -> Self {
         let items = [Item::Hole { from: 0, to: u64::MAX }].into();
-        let (header, synced, length, passed_over) = (None, 1, u64::MAX, true);
-        Self { number, items, bytes: Vec::new(), header, synced, length, passed_over }
+        let (synced, length, whole, passed_over) = (1, u64::MAX, false, true);
+        Self { number, items, others: Vec::new(), synced, length, whole, passed_over }
     }
 
     /// Where the part ends that counts, as far as this segment alone can tell; and whether there is more: a torn
@@ -181,6 +174,9 @@ impl Scanned {
     pub(super) fn end(&self, always_torn: bool) -> (u64, bool) {
         if self.length == u64::MAX {
             return (0, false);
+        }
+        if self.whole {
+            return (self.length, false);
         }
         for item in &self.items {
             if let Item::Hole { from, .. } = *item
@@ -205,7 +201,8 @@ impl Scanned {
             holes.push(Hole { segment, from: 0, to: u64::MAX });
             return holes;
         }
-        for item in &self.items {
+        let some = if self.whole { &[] } else { self.items.as_slice() };
+        for item in some {
             if let Item::Hole { from, to } = *item
                 && from < end
             {
@@ -220,31 +217,44 @@ impl Scanned {
 
     /// What the header of the next segment has to say of this one.
     pub(super) fn tail(&self, end: u64) -> Tail {
-        let chain = self.items.iter().find_map(|item| match *item {
-            Item::Found { end: to, crc, .. } if to == end => Some(crc),
-            Item::Found { .. } | Item::Hole { .. } => None,
-        });
-        Tail { segment: self.number, end, chain: chain.unwrap_or(0) }
+        let there = self.items.binary_search_by_key(&end, Item::end);
+        let chain = match there.map(|at| self.items[at]) {
+            Ok(Item::Found { crc, .. }) => crc,
+            Ok(Item::Hole { .. }) | Err(_) => 0,
+        };
+        Tail { segment: self.number, end, chain }
     }
 
-    fn push(&mut self, framed: &Framed<'_>, from: u64) {
-        let end = framed.end;
-        if let Record::Mark(synced) = framed.record {
-            self.synced = self.synced.max(synced);
-        }
-        if let Record::Header(header) = &framed.record
-            && self.header.is_none()
-        {
-            self.header = Some(header.clone());
-        }
-        let entry = match framed.record {
+    fn push(&mut self, framed: Framed<'_>, from: u64) {
+        let Framed { end, crc, record, .. } = framed;
+        let said = match record {
+            Record::Mark(synced) => {
+                self.synced = self.synced.max(synced);
+                Said::Nothing
+            }
+            Record::Padding(_) => Said::Nothing,
             Record::Entry { group, term, index, previous, bytes } => {
                 let length = bytes.len() as u32;
-                Some(EntryHead { group, term, index, previous, length })
+                Said::Entry(EntryHead { group, term, index, previous, length })
             }
-            _ => None,
+            Record::Header(header) => self.keep(Record::Header(header)),
+            Record::Group(state) => self.keep(Record::Group(state)),
+            Record::Ballot { group, term, vote } => self.keep(Record::Ballot { group, term, vote }),
+            Record::Image { group, void, image } => self.keep(Record::Image { group, void, image }),
+            Record::Repaired(group) => self.keep(Record::Repaired(group)),
+            Record::Trim(oldest) => self.keep(Record::Trim(oldest)),
         };
-        self.items.push(Item::Found { from, end, crc: framed.crc, entry });
+        self.items.push(Item::Found { from, end, crc, said });
+    }
+
+    fn hole(&mut self, from: u64, to: u64) {
+        self.whole = false;
+        self.items.push(Item::Hole { from, to });
+    }
+
+    fn keep(&mut self, record: Record<'static>) -> Said {
+        self.others.push(record);
+        Said::Other(self.others.len() as u32 - 1)
     }
 }
 

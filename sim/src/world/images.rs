@@ -64,17 +64,15 @@ impl World {
         let mut known = std::mem::take(self.scans(node, lane));
         let disk = &mut self.nodes[at].lanes[lane.0 as usize].disk;
         if disk.has_changed() {
-            known.compare(|number| disk.durable(FileId::Segment(number)));
+            known = Scans::default();
         }
         let mut listing = disk.durable_listing();
         if ballots_only {
             listing.retain(|(file, _)| matches!(file, FileId::Segment(_)));
         }
-        let mut recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing)
-            .with_scans(known);
-        if ballots_only {
-            recovery = recovery.ballots_only();
-        }
+        let recovery = Recovery::new(config, &self.placement, Seed::from_number(1), &listing);
+        let mut recovery =
+            if ballots_only { recovery.ballots_only(known) } else { recovery.outlines_only(known) };
         while let Some(file) = recovery.wants() {
             recovery.feed(disk.durable(file)).ok()?;
         }
