@@ -20,8 +20,8 @@ pub struct Queue<T> {
 
 #[derive(Debug)]
 struct Planned<T> {
-    at: Time,
-    number: u64,
+    /// The moment, and below it which one planned it was: one number, so that comparing it takes no branch.
+    key: u128,
     what: T,
 }
 
@@ -35,19 +35,20 @@ impl<T> Queue<T> {
     #[inline]
     pub fn push(&mut self, at: Time, what: T) {
         self.planned += 1;
-        self.heap.push(Reverse(Planned { at, number: self.planned, what }));
+        let key = u128::from(at) << 64 | u128::from(self.planned);
+        self.heap.push(Reverse(Planned { key, what }));
     }
 
     /// The moment of the next thing to happen.
     #[inline]
     pub fn next_at(&self) -> Option<Time> {
-        self.heap.peek().map(|next| next.0.at)
+        self.heap.peek().map(|next| next.0.at())
     }
 
     /// Takes the next thing to happen.
     #[inline]
     pub fn pop(&mut self) -> Option<(Time, T)> {
-        self.heap.pop().map(|next| (next.0.at, next.0.what))
+        self.heap.pop().map(|next| (next.0.at(), next.0.what))
     }
 
     /// How many things were ever planned.
@@ -67,9 +68,15 @@ impl<T> Default for Queue<T> {
     }
 }
 
+impl<T> Planned<T> {
+    fn at(&self) -> Time {
+        (self.key >> 64) as Time
+    }
+}
+
 impl<T> PartialEq for Planned<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+        self.key == other.key
     }
 }
 
@@ -83,7 +90,7 @@ impl<T> PartialOrd for Planned<T> {
 
 impl<T> Ord for Planned<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+        self.key.cmp(&other.key)
     }
 }
 

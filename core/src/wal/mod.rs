@@ -9,6 +9,7 @@ mod record;
 mod recover;
 mod replayed;
 mod scan;
+mod unwritten;
 mod writer;
 
 #[cfg(test)]

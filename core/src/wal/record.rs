@@ -9,7 +9,7 @@ use crate::bytes::{
 use crate::ids::{ClusterId, GroupId, Index, LaneId, Life, NodeId, Term};
 
 /// The version of the format that this code writes, and the only one that it reads.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 
 /// Bytes before the body of a record.
 pub(super) const HEAD: usize = 16;
@@ -31,7 +31,7 @@ const KIND_BALLOT: u8 = 5;
 const KIND_IMAGE: u8 = 6;
 const KIND_REPAIRED: u8 = 7;
 const KIND_TRIM: u8 = 8;
-const KIND_PADDING: u8 = 9;
+const KIND_GAP: u8 = 9;
 
 /// Where a record begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,12 +147,12 @@ pub(super) enum Record<'a> {
     Repaired(GroupId),
     /// Segments before this one are not needed any more.
     Trim(u64),
-    /// So many bytes of nothing.
-    Padding(usize),
+    /// So many bytes that nobody reads. They need not even be written.
+    Gap(u32),
 }
 
 /// Appends `record` to `buffer`, which is bound for `place`, and returns its checksum: the chain for the
-/// next one. `bound` is false only for [`crate::config::Bug::ChecksumNotChained`].
+/// next one. Of a gap it is only the head that is appended. `bound` is false only for [`crate::config::Bug::ChecksumNotChained`].
 pub(super) fn put(
     buffer: &mut Vec<u8>,
     place: Place,
@@ -169,8 +169,12 @@ pub(super) fn put(
     put_u8(buffer, 0);
     put_u16(buffer, 0);
     put_body(buffer, record);
-    let body = buffer.len() - start - HEAD;
-    buffer.resize(start + padded(HEAD + body), 0);
+    let written = buffer.len() - start;
+    buffer.resize(start + padded(written), 0);
+    let body = match *record {
+        Record::Gap(length) => length as usize,
+        _ => written - HEAD,
+    };
     seal(&mut buffer[start..], body, place, bound)
 }
 
@@ -179,7 +183,7 @@ pub(super) fn seal(bytes: &mut [u8], body: usize, place: Place, bound: bool) -> 
     let length = u32::try_from(body).expect("no record reaches 4 GiB");
     let seed = seed(place, length, bound);
     patch_u32(bytes, 0, length);
-    let head = fold(checksum(seed, &bytes[8..14]));
+    let head = check_of_head(seed, bytes);
     bytes[14..16].copy_from_slice(&head.to_le_bytes());
     let crc = checksum(seed, &bytes[8..]);
     patch_u32(bytes, 4, crc);
@@ -246,24 +250,34 @@ fn take_head(
     // The short check of the head keeps a scan for records from checking megabytes at every step.
     let seed = seed(place, length, bound);
     let whole = padded(HEAD + length as usize);
-    if head != fold(checksum(seed, &bytes[8..14])) || whole > bytes.len() {
+    if head != check_of_head(seed, bytes) || whole > bytes.len() {
         return Ok(None);
     }
-    let good = checksum(seed, &bytes[8..whole]) == crc;
+    let covered = if kind == KIND_GAP { HEAD } else { whole };
+    let good = checksum(seed, &bytes[8..covered]) == crc;
     Ok(good.then_some((crc, chain, kind, length as usize)))
 }
 
+/// What the checksum of a record continues from: two places, or two lengths, have different ones but for one in 2^32.
 fn seed(place: Place, length: u32, bound: bool) -> u32 {
-    let place = if bound { place } else { Place::default() };
-    let mut bytes = [0; 20];
-    bytes[..8].copy_from_slice(&place.segment.to_le_bytes());
-    bytes[8..16].copy_from_slice(&place.offset.to_le_bytes());
-    bytes[16..].copy_from_slice(&length.to_le_bytes());
-    checksum(0, &bytes)
+    let Place { segment, offset } = if bound { place } else { Place::default() };
+    mix(segment ^ mix(offset ^ mix(u64::from(length)))) as u32
 }
 
-fn fold(crc: u32) -> u16 {
-    (crc >> 16) as u16 ^ crc as u16
+/// A short check of bytes 8 to 14.
+fn check_of_head(seed: u32, bytes: &[u8]) -> u16 {
+    let mut said = [0; 8];
+    said[..6].copy_from_slice(&bytes[8..14]);
+    mix(u64::from(seed) ^ mix(u64::from_le_bytes(said))) as u16
+}
+
+/// Spreads each bit over all others: one step of `SplitMix64` (Steele and others, Fast Splittable Pseudorandom
+/// Number Generators, OOPSLA 2014).
+fn mix(value: u64) -> u64 {
+    let mut mixed = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 /// `length`, rounded up to where the next record may begin.
@@ -281,7 +295,7 @@ fn kind_of(record: &Record<'_>) -> u8 {
         Record::Image { .. } => KIND_IMAGE,
         Record::Repaired(_) => KIND_REPAIRED,
         Record::Trim(_) => KIND_TRIM,
-        Record::Padding(_) => KIND_PADDING,
+        Record::Gap(_) => KIND_GAP,
     }
 }
 
@@ -308,7 +322,7 @@ fn put_body(buffer: &mut Vec<u8>, record: &Record<'_>) {
             put_image(buffer, image);
         }
         Record::Repaired(group) => put_u32(buffer, group.0),
-        Record::Padding(length) => buffer.resize(buffer.len() + length, 0),
+        Record::Gap(_) => {}
     }
 }
 
@@ -337,7 +351,7 @@ fn take_body(kind: u8, body: &[u8]) -> Result<Record<'_>, Malformed> {
         },
         KIND_REPAIRED => Record::Repaired(GroupId(reader.u32()?)),
         KIND_TRIM => Record::Trim(reader.u64()?),
-        KIND_PADDING => return Ok(Record::Padding(body.len())),
+        KIND_GAP => return Ok(Record::Gap(body.len() as u32)),
         _ => return Err(Malformed),
     };
     reader.end()?;

@@ -409,7 +409,7 @@ impl WalRecovery {
             }
             Record::Repaired(group) => self.group(group).damaged = false,
             Record::Trim(oldest) => self.known.oldest = self.known.oldest.max(oldest),
-            Record::Entry { .. } | Record::Mark(_) | Record::Padding(_) => {
+            Record::Entry { .. } | Record::Mark(_) | Record::Gap(_) => {
                 unreachable!("these are no others")
             }
         }

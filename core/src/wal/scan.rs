@@ -232,7 +232,7 @@ impl Scanned {
                 self.synced = self.synced.max(synced);
                 Said::Nothing
             }
-            Record::Padding(_) => Said::Nothing,
+            Record::Gap(_) => Said::Nothing,
             Record::Entry { group, term, index, previous, bytes } => {
                 let length = bytes.len() as u32;
                 Said::Entry(EntryHead { group, term, index, previous, length })

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::group::GroupLog;
 use super::image::ImageWriter;
-use super::record::{APART, Header, Hole, ImageName, Place, Record, Tail, put};
+use super::record::{APART, Header, Hole, ImageName, Place, Record, Tail};
+use super::unwritten::Unwritten;
 use super::{Durable, Identity};
 use crate::config::Bug;
 use crate::ids::{GroupId, Index, Life, NodeId, Term};
@@ -49,7 +50,7 @@ pub struct Wal {
     pub(super) start: u64,
     pub(super) chain: u32,
     /// Records of this turn, or of all turns since the segment was begun if it may not be written to yet.
-    pub(super) buffer: Vec<u8>,
+    pub(super) buffer: Unwritten,
     /// Records that were written once in this turn and must be again, what waits for that, and where the last of
     /// them ends.
     pub(super) copies: Vec<(Record<'static>, Awaited)>,
@@ -299,7 +300,7 @@ impl Wal {
             marked: 0,
             start: 0,
             chain: 0,
-            buffer: Vec::new(),
+            buffer: Unwritten::default(),
             copies: Vec::new(),
             copies_from: 0,
             pending: VecDeque::new(),
@@ -348,7 +349,7 @@ impl Wal {
         let states: Vec<_> = self.groups.iter().map(|(&group, log)| log.state(group)).collect();
         for copy in 0..2 {
             if copy > 0 {
-                self.put(&Record::Padding(APART as usize));
+                self.put(&Record::Gap(APART as u32));
             }
             self.put(&header);
             for &state in &states {
@@ -399,13 +400,13 @@ impl Wal {
 
     /// Where the next record goes.
     pub(super) fn end(&self) -> Place {
-        Place { segment: self.number, offset: self.written + self.buffer.len() as u64 }
+        Place { segment: self.number, offset: self.written + self.buffer.length() }
     }
 
     fn put(&mut self, record: &Record<'_>) {
         let place = self.end();
         let bound = !Bug::ChecksumNotChained.active(self.bug);
-        self.chain = put(&mut self.buffer, place, self.chain, record, bound);
+        self.chain = self.buffer.put(place, self.chain, record, bound);
     }
 
     fn tell_at(&mut self, end: Place, durable: Durable) {
@@ -438,7 +439,7 @@ impl Wal {
         }
         let apart = self.end().offset - self.copies_from;
         if apart < APART {
-            self.put(&Record::Padding((APART - apart) as usize));
+            self.put(&Record::Gap((APART - apart) as u32));
         }
         let mut copies = core::mem::take(&mut self.copies);
         for (record, awaited) in copies.drain(..) {
@@ -465,12 +466,11 @@ impl Wal {
         if self.buffer.is_empty() {
             return;
         }
-        disk.write(FileId::Segment(self.number), self.written, &self.buffer);
-        let length = self.buffer.len() as u64;
+        let length = self.buffer.length();
+        self.buffer.write(FileId::Segment(self.number), self.written, disk);
         self.written += length;
         self.bytes += length;
         self.segments.back_mut().expect("there is always a segment").1 = self.written;
-        self.buffer.clear();
     }
 
     fn ask_sync(&mut self, disk: &mut DiskBatch) {

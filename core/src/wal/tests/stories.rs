@@ -454,7 +454,7 @@ fn damage_that_was_made_up_for_is_not_found_anew_when_a_header_can_be_read_again
     assert!(!bench.is_damaged(1), "{:?}", bench.recovered.events);
     // What was not known before still is.
     bench.settle();
-    bench.disk.rot(first, 200, b"rot");
+    bench.disk.rot(first, 40, b"rot");
     bench.restart();
     assert!(bench.is_damaged(1));
 }

@@ -103,9 +103,19 @@ impl World {
         victims.last_mut().expect("there is a current segment").1 = wal.marked;
         victims.retain(|victim| victim.1 >= 512);
         let victim = victims[self.chance.up_to(victims.len() as u64 - 1) as usize];
-        let sector = self.chance.up_to(victim.1 / 512 - 1);
-        let garbage: Vec<u8> = (0..512).map(|_| self.chance.bits() as u8).collect();
         let file = FileId::Segment(victim.0);
+        // In a gap there is nothing that could be destroyed.
+        let is_gap = |bytes: &[u8], sector: usize| {
+            bytes[sector * 512..(sector + 1) * 512].iter().all(|byte| *byte == 0)
+        };
+        let sector = loop {
+            let sector = self.chance.up_to(victim.1 / 512 - 1);
+            let bytes = self.bench.disk.read(file).expect("it is a sound file");
+            if !is_gap(bytes, sector as usize) {
+                break sector;
+            }
+        };
+        let garbage: Vec<u8> = (0..512).map(|_| self.chance.bits() as u8).collect();
         self.bench.disk.rot(file, sector * 512, &garbage);
         file
     }
