@@ -336,7 +336,7 @@ impl File {
         {
             return at;
         }
-        let at = chance.up_to(reach as u64 - 1) as usize;
+        let at = self.somewhere(reach, chance);
         let sector = at - at % SECTOR;
         let end = (sector + SECTOR).min(reach);
         match how {
@@ -354,6 +354,20 @@ impl File {
             Damage::Unreadable => self.unreadable = true,
             Damage::OldCopy => self.durable.truncate(at),
             Damage::Wiped | Damage::PutBack => unreachable!("these befall all files"),
+        }
+        at
+    }
+
+    /// A byte below `reach`, but rather not one of the many of a gap, which nobody misses.
+    fn somewhere(&self, reach: usize, chance: &mut Chance) -> usize {
+        let mut at = chance.up_to(reach as u64 - 1) as usize;
+        for _ in 0..4 {
+            let sector = at - at % SECTOR;
+            let bytes = &self.durable[sector..(sector + SECTOR).min(reach)];
+            if bytes.iter().any(|byte| *byte != 0) {
+                break;
+            }
+            at = chance.up_to(reach as u64 - 1) as usize;
         }
         at
     }

@@ -10,6 +10,10 @@ pub struct TraceHash {
     state: u64,
 }
 
+/// Stands for bytes that were hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum(u64);
+
 impl TraceHash {
     /// Nothing seen yet.
     pub fn new() -> Self {
@@ -24,9 +28,17 @@ impl TraceHash {
 
     /// Adds bytes, with a tag and two small numbers that tell whose they are.
     #[inline]
-    pub fn bytes(&mut self, tag: u8, whose: (u32, u32), bytes: &[u8]) {
+    pub fn bytes(&mut self, tag: u8, whose: (u32, u32), bytes: &[u8]) -> Sum {
+        let sum = Sum(xxh3_64(bytes));
+        self.again(tag, whose, sum);
+        sum
+    }
+
+    /// Adds bytes that were added before, without reading them again.
+    #[inline]
+    pub fn again(&mut self, tag: u8, whose: (u32, u32), sum: Sum) {
         self.number(tag, u64::from(whose.0) << 32 | u64::from(whose.1));
-        self.number(tag, xxh3_64(bytes));
+        self.number(tag, sum.0);
     }
 
     /// The hash of everything so far.

@@ -88,8 +88,8 @@ pub struct NetworkSettings {
     pub latency: Time,
     /// How much longer a usual way may take.
     pub spread: Time,
-    /// Arrivals fall on multiples of it, so that some fall together.
-    pub quantum: Time,
+    /// Arrivals fall on multiples of two to the power of it, so that some fall together.
+    pub quantum_bits: u32,
     /// Messages in 10,000 that take a heavy-tailed time.
     pub tail: u64,
     /// The longest such time.
@@ -110,12 +110,20 @@ pub struct NetworkSettings {
     pub hold_bytes: usize,
 }
 
+impl NetworkSettings {
+    /// The first moment from `at` on at which something may arrive.
+    fn rounded(&self, at: Time) -> Time {
+        let beyond = (1 << self.quantum_bits) - 1;
+        (at + beyond) & !beyond
+    }
+}
+
 impl Default for NetworkSettings {
     fn default() -> Self {
         Self {
             latency: MS / 5,
             spread: MS / 5,
-            quantum: 1_000,
+            quantum_bits: 10,
             tail: 0,
             tail_most: 0,
             loss: 0,
@@ -224,7 +232,7 @@ impl Network {
             state.free_at = state.free_at.max(now) + length as u64 * MS / settings.slow_bytes;
             at = at.max(state.free_at);
         }
-        at = at.next_multiple_of(settings.quantum);
+        at = settings.rounded(at);
         if !settings.reordering {
             at = at.max(state.last_at);
             state.last_at = at;
@@ -262,7 +270,7 @@ impl Network {
             return None;
         }
         let at = now + delay(&self.settings, dice, chance);
-        Some(at.next_multiple_of(self.settings.quantum))
+        Some(self.settings.rounded(at))
     }
 
     /// Links are whole again; nothing waits on them. Between the ends of those that are told a connection is

@@ -155,7 +155,7 @@ fn draw_network(chance: &mut Chance) -> NetworkSettings {
     NetworkSettings {
         latency: pick(chance, &[MS / 20, MS / 5, MS / 2, 5 * MS]),
         spread: pick(chance, &[MS / 20, MS / 2, 3 * MS, 20 * MS]),
-        quantum: pick(chance, &[1, 10_000, 100_000, MS]),
+        quantum_bits: pick(chance, &[0, 13, 17, 20]) as u32,
         tail: sometimes(chance, &[10, 100, 1_000]),
         tail_most: pick(chance, &[50, 300, 2_000]) * MS,
         loss: sometimes(chance, &[10, 100, 1_000, 3_000]),

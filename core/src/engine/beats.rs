@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader, put_u32, put_u64};
 use crate::config::Bug;
-use crate::engine::{Engine, Turn, find};
+use crate::engine::{Engine, Turn};
 use crate::event::Event;
 use crate::ids::{GroupId, Life, NodeId, Term};
 use crate::message::{self, Beat, Message};
@@ -387,7 +387,7 @@ impl Turn<'_> {
     /// Brings the sums up to date after a group's turn.
     pub(super) fn note_leader(&mut self, id: GroupId) {
         let engine = &mut *self.engine;
-        let Some(partition) = find(&mut engine.partitions, &engine.config, id) else { return };
+        let Some(partition) = engine.partitions.get_mut(id) else { return };
         let Some(group) = &partition.group else { return };
         let leader = group.raft.leader().map(|leader| (leader, group.raft.term()));
         let before = core::mem::replace(&mut partition.known, leader);

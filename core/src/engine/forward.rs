@@ -2,8 +2,8 @@
 
 use crate::bytes::Malformed;
 use crate::command;
+use crate::engine::Turn;
 use crate::engine::whole::NO_GROUP;
-use crate::engine::{Turn, find};
 use crate::entry::Forwarded;
 use crate::group::{Arrival, Origin, Request, writes};
 use crate::ids::{GroupId, LaneId, Life, NodeId, Term};
@@ -14,7 +14,7 @@ impl Turn<'_> {
     /// A command for a group of this lane: taken by the replica here if it leads, sent on if not.
     pub(super) fn dispatch(&mut self, id: GroupId, request: &Request<'_>) {
         let (partitions, mut room) = self.engine.split(self.out);
-        let Some(partition) = find(partitions, room.config, id) else {
+        let Some(partition) = partitions.get_mut(id) else {
             return;
         };
         match &mut partition.group {
@@ -62,7 +62,7 @@ impl Turn<'_> {
         let Forward { term, life, attempt, proto, keyspace, .. } = *forward;
         let origin = Origin::Peer { node: from, life, attempt, id: number };
         let (partitions, mut room) = self.engine.split(self.out);
-        let Some(partition) = find(partitions, room.config, id) else {
+        let Some(partition) = partitions.get_mut(id) else {
             return Err(Malformed);
         };
         let Some(group) = &mut partition.group else {
@@ -115,7 +115,7 @@ impl Turn<'_> {
             return;
         }
         let (partitions, mut room) = self.engine.split(self.out);
-        if let Some(partition) = find(partitions, room.config, answer.group) {
+        if let Some(partition) = partitions.get_mut(answer.group) {
             partition.outbox.on_answer(answer, &mut room);
             self.touch(answer.group);
         }

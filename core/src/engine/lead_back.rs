@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use crate::config::Bug;
-use crate::engine::{Turn, find};
+use crate::engine::Turn;
 use crate::ids::GroupId;
 use crate::time::{Instant, Span};
 
@@ -101,7 +101,7 @@ impl Turn<'_> {
 
     fn hand_back(&mut self, id: GroupId) -> bool {
         let (partitions, mut room) = self.engine.split(self.out);
-        let Some(partition) = find(partitions, room.config, id) else { return false };
+        let Some(partition) = partitions.get_mut(id) else { return false };
         let Some(group) = &mut partition.group else { return false };
         let (now, calm) = (room.now.mono, room.config.timing.lead_back_after);
         let replicas = room.placement.replicas(id);

@@ -4,6 +4,7 @@
 mod beats;
 mod forward;
 mod lead_back;
+mod partitions;
 mod recovery;
 mod request;
 mod turn;
@@ -28,6 +29,8 @@ use crate::session::Sessions;
 use crate::time::{Instant, Now, WallTime};
 use crate::wal::{Durable, Wal};
 
+use partitions::Partitions;
+
 pub use crate::group::Counts;
 pub use crate::raft::Role;
 pub use recovery::Recovery;
@@ -43,7 +46,7 @@ pub struct Engine {
     /// Whether the number of this life is on disk: before, nothing that bears it may leave.
     begun: bool,
     /// The groups of this lane, by id divided by the number of lanes.
-    partitions: Vec<Option<Partition>>,
+    partitions: Partitions,
     pulse: Pulse,
     beats: beats::Beats,
     strays: lead_back::Strays,
@@ -126,7 +129,7 @@ impl Engine {
 
     /// The groups this engine holds a replica of, in order.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
-        let held = self.partitions.iter().flatten().filter(|partition| partition.group.is_some());
+        let held = self.partitions.iter().filter(|partition| partition.group.is_some());
         held.map(|partition| partition.id)
     }
 
@@ -158,7 +161,7 @@ impl Engine {
     /// Panics if any invariant between turns is broken. The simulator calls it after every turn.
     pub fn check(&self) {
         assert!(self.touched.is_empty(), "every touched group was finished");
-        for partition in self.partitions.iter().flatten() {
+        for partition in self.partitions.iter() {
             assert!(!partition.listed, "no group is left on the list");
             // An engine whose disk has failed leaves its groups as they are.
             if let Some(group) = partition.group.as_ref().filter(|_| !self.failed) {
@@ -168,17 +171,15 @@ impl Engine {
     }
 
     fn replicas(&self) -> impl Iterator<Item = &Group> {
-        self.partitions.iter().flatten().filter_map(|partition| partition.group.as_ref())
+        self.partitions.iter().filter_map(|partition| partition.group.as_ref())
     }
 
     fn partition(&self, id: GroupId) -> Option<&Partition> {
-        let at = id.0 / u32::from(self.config.lanes);
-        let partition = self.partitions.get(at as usize)?.as_ref()?;
-        (partition.id == id).then_some(partition)
+        self.partitions.get(id)
     }
 
     /// Splits the engine into its groups and what surrounds them.
-    fn split<'a>(&'a mut self, out: &'a mut Outputs) -> (&'a mut [Option<Partition>], Room<'a>) {
+    fn split<'a>(&'a mut self, out: &'a mut Outputs) -> (&'a mut Partitions, Room<'a>) {
         let room = Room {
             now: self.now,
             life: self.life,
@@ -195,15 +196,4 @@ impl Engine {
         };
         (&mut self.partitions, room)
     }
-}
-
-/// The partition of a group of this lane.
-fn find<'a>(
-    partitions: &'a mut [Option<Partition>],
-    config: &EngineConfig,
-    id: GroupId,
-) -> Option<&'a mut Partition> {
-    let at = id.0 / u32::from(config.lanes);
-    let partition = partitions.get_mut(at as usize)?.as_mut()?;
-    (partition.id == id).then_some(partition)
 }

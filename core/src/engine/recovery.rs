@@ -10,6 +10,7 @@ use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
 use crate::engine::lead_back::{Home, Strays};
+use crate::engine::partitions::Partitions;
 use crate::engine::{Engine, Partition};
 use crate::group::{Counts, Group, Outbox};
 use crate::ids::{GroupId, Life, NodeId, Term};
@@ -90,9 +91,7 @@ impl Recovery {
         let begin = Beginning { salt: chance.bits() as u32, peers: placement.factor() > 1 };
         let (mut found, wal) = wal.finish(begin, &mut out.disk);
         out.events.append(&mut found.events);
-        let lanes = u32::from(config.lanes);
-        let places = placement.partitions() / lanes + 1;
-        let mut partitions: Vec<Option<Partition>> = (0..places).map(|_| None).collect();
+        let mut partitions = Vec::new();
         for number in 1..=placement.partitions() {
             let id = GroupId(number);
             if placement.lane_of(id, config.lanes) != config.lane {
@@ -106,7 +105,7 @@ impl Recovery {
                 Group::recover(id, &config, &placement, own, now)
             });
             let outbox = Outbox::default();
-            partitions[(number / lanes) as usize] = Some(Partition {
+            partitions.push(Partition {
                 id,
                 group,
                 outbox,
@@ -124,7 +123,7 @@ fn assemble(
     config: EngineConfig,
     placement: Arc<Placement>,
     chance: Chance,
-    partitions: Vec<Option<Partition>>,
+    partitions: Vec<Partition>,
     wal: Wal,
     now: Now,
 ) -> Engine {
@@ -133,7 +132,7 @@ fn assemble(
     Engine {
         life: wal.life(),
         begun: false,
-        partitions,
+        partitions: Partitions::new(partitions),
         pulse: Pulse::new(others.iter().copied()),
         beats: Beats::new(&others),
         strays: Strays::default(),

@@ -261,7 +261,7 @@ impl Turn<'_> {
         match spec.scope {
             Scope::Connection | Scope::Wait => false,
             Scope::EveryRead(_) | Scope::EveryWrite(_) | Scope::RandomKey | Scope::Scan => {
-                engine.partitions.iter().flatten().any(|partition| full(partition.id))
+                engine.partitions.iter().any(|partition| full(partition.id))
             }
             _ => match command::key_positions(spec, args) {
                 None => full(GroupId(1)),

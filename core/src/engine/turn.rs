@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::Malformed;
 use crate::config::Bug;
-use crate::engine::{Engine, Partition, find};
+use crate::engine::{Engine, Partition};
 use crate::event::{Event, Liveness, StepDown};
 use crate::group::{Group, Room};
 use crate::ids::{ClientId, GroupId, LaneId, Life, NodeId};
@@ -265,7 +265,7 @@ impl<'t> Turn<'t> {
         if self.engine.failed {
             self.engine.finished.clear();
             core::mem::swap(&mut self.engine.touched, &mut self.engine.finished);
-            let left = self.engine.partitions.iter_mut().flatten();
+            let left = self.engine.partitions.iter_mut();
             left.for_each(|partition| partition.listed = false);
             return;
         }
@@ -298,7 +298,7 @@ impl<'t> Turn<'t> {
                 return;
             }
             self.engine.timers.pop_first();
-            if let Some(partition) = find(&mut self.engine.partitions, &self.engine.config, id) {
+            if let Some(partition) = self.engine.partitions.get_mut(id) {
                 partition.wake = None;
             }
             self.with_group(id, Group::tick);
@@ -313,7 +313,7 @@ impl<'t> Turn<'t> {
         for &id in &finished {
             let begun = self.engine.begun || Bug::LifeReused.active(self.engine.config.bug);
             let (partitions, mut room) = self.engine.split(self.out);
-            let Some(partition) = find(partitions, room.config, id) else { continue };
+            let Some(partition) = partitions.get_mut(id) else { continue };
             partition.listed = false;
             if let Some(group) = &mut partition.group {
                 group.finish(&mut partition.outbox, &mut room);
@@ -333,7 +333,7 @@ impl<'t> Turn<'t> {
     /// Sees to it that a group is touched at `at`, or before: an earlier moment than needed does no harm.
     fn arm(&mut self, id: GroupId, at: Option<Instant>) {
         let engine = &mut *self.engine;
-        let Some(partition) = find(&mut engine.partitions, &engine.config, id) else { return };
+        let Some(partition) = engine.partitions.get_mut(id) else { return };
         let Some(at) = at.filter(|at| partition.wake.is_none_or(|wake| *at < wake)) else {
             return;
         };
@@ -349,7 +349,7 @@ impl<'t> Turn<'t> {
         if let Some(id) = self.engine.wal.wants_image(most) {
             let (partitions, mut room) = self.engine.split(self.out);
             if let Some(group) =
-                find(partitions, room.config, id).and_then(|partition| partition.group.as_mut())
+                partitions.get_mut(id).and_then(|partition| partition.group.as_mut())
                 && group.want_image()
             {
                 group.continue_image(&mut room);
@@ -409,7 +409,7 @@ impl<'t> Turn<'t> {
     /// Puts a group on the list of those to finish.
     pub(super) fn touch(&mut self, id: GroupId) {
         let engine = &mut *self.engine;
-        if let Some(partition) = find(&mut engine.partitions, &engine.config, id)
+        if let Some(partition) = engine.partitions.get_mut(id)
             && !partition.listed
         {
             partition.listed = true;
@@ -432,8 +432,7 @@ impl<'t> Turn<'t> {
         act: impl FnOnce(&mut Group, &mut Room<'_>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let (partitions, mut room) = self.engine.split(self.out);
-        let Some(group) =
-            find(partitions, room.config, id).and_then(|partition| partition.group.as_mut())
+        let Some(group) = partitions.get_mut(id).and_then(|partition| partition.group.as_mut())
         else {
             return Ok(());
         };
@@ -459,7 +458,7 @@ impl<'t> Turn<'t> {
     ) {
         let mut touched = core::mem::take(&mut self.engine.touched);
         let (partitions, mut room) = self.engine.split(self.out);
-        for partition in partitions.iter_mut().flatten() {
+        for partition in partitions.iter_mut() {
             if act(partition, &mut room) && !partition.listed {
                 partition.listed = true;
                 touched.push(partition.id);

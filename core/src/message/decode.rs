@@ -4,9 +4,9 @@ use super::{
     ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
     Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
     HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED, Sequence,
-    TAKE_OVER, Ticket, VOTE, Vote,
+    TAKE_OVER, Ticket, VOTE, Vote, check,
 };
-use crate::bytes::{Malformed, Reader, checksum};
+use crate::bytes::{Malformed, Reader};
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
 use crate::resp::Proto;
 use crate::time::WallTime;
@@ -27,7 +27,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Malfo
     let Ok(body) = reader.take(length) else {
         return Ok(None);
     };
-    if checksum(0, body) != sum {
+    if check(body) != sum {
         return Err(Malformed);
     }
     let mut reader = Reader::new(body);

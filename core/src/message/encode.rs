@@ -6,9 +6,9 @@ use super::{
     ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
     Ballot, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
     HANDBACK, HANDOFF, HEADER, Handoff, LEADS, Message, RESIGNED, Sequence, TAKE_OVER, Ticket,
-    VOTE, Vote,
+    VOTE, Vote, check,
 };
-use crate::bytes::{checksum, patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64};
+use crate::bytes::{patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::ids::{GroupId, Term};
 use crate::outputs::Lanes;
 use crate::resp::Proto;
@@ -24,7 +24,7 @@ fn begin(lane: &mut Vec<u8>, kind: u8) -> usize {
 /// Closes a frame: its length and checksum are known now.
 pub(crate) fn finish(lane: &mut [u8], start: usize) {
     let body = &lane[start + HEADER..];
-    let (length, sum) = (body.len() as u32, checksum(0, body));
+    let (length, sum) = (body.len() as u32, check(body));
     patch_u32(lane, start, length);
     patch_u32(lane, start + 4, !length);
     patch_u32(lane, start + 8, sum);

@@ -17,7 +17,7 @@ use crate::settings::Shared;
 
 const MAGIC: &[u8; 4] = b"DRFT";
 /// Version of everything that nodes say to each other.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 const HEAD_BYTES: usize = 8;
 const MOST_BODY_BYTES: usize = 32 << 10;
 /// Stands for no engine. A node has fewer.

@@ -152,7 +152,7 @@ impl World {
         let now = self.now;
         self.nodes[node].clock.drift(now, ppm);
         for lane in 0..self.options.lanes as usize {
-            self.nodes[node].lanes[lane].armed = super::node::NEVER;
+            self.nodes[node].lanes[lane].disarm();
             self.arm(node, lane);
         }
         self.nodes[node].gossip.armed = super::node::NEVER;

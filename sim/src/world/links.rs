@@ -5,6 +5,7 @@ use driftless_core::engine::describe_frames;
 
 use super::node::Input;
 use super::{What, World};
+use crate::hash::Sum;
 use crate::network::{Fate, Links};
 use crate::queue::Time;
 
@@ -21,12 +22,14 @@ pub(super) struct Message {
     /// Bytes that arrive first, and how long the rest takes; (0, 0) if all arrives together.
     split: (u32, Time),
     pub(super) bytes: Vec<u8>,
+    /// What they were hashed to when they were sent, if they are still the same.
+    sum: Option<Sum>,
 }
 
 impl Message {
     /// A datagram belongs to no engine and no connection.
     pub(super) fn datagram(from: u8, to: u8, boot: u32, bytes: Vec<u8>) -> Self {
-        Self { from, to, lane: 0, boot, epoch: 0, split: (0, 0), bytes }
+        Self { from, to, lane: 0, boot, epoch: 0, split: (0, 0), bytes, sum: None }
     }
 }
 
@@ -43,7 +46,13 @@ pub(super) enum DropClass {
 
 impl World {
     /// Sends bytes to the same lane of another node.
-    pub(super) fn send(&mut self, from: usize, to: usize, lane: usize, bytes: Vec<u8>) {
+    pub(super) fn send(
+        &mut self,
+        (from, to): (usize, usize),
+        lane: usize,
+        bytes: Vec<u8>,
+        sum: Sum,
+    ) {
         self.counts.messages += 1;
         assert!(to < self.nodes.len() && to != from, "an engine sends to other nodes only");
         if !self.nodes[to].up || self.dropped_by_class(&bytes) {
@@ -58,6 +67,7 @@ impl World {
             epoch: self.epochs[from * self.nodes.len() + to],
             split: (0, 0),
             bytes,
+            sum: Some(sum),
         };
         let length = message.bytes.len();
         match self.network.send((from, to), length, self.now, &mut self.chances.network) {
@@ -70,11 +80,12 @@ impl World {
             }
             Fate::Split(first, at, rest_at) => {
                 let split = (first as u32, rest_at - at);
-                self.plan_delivery(at, Message { split, ..message });
+                self.plan_delivery(at, Message { split, sum: None, ..message });
             }
             Fate::Corrupt(place, at) => {
                 let mut message = message;
                 message.bytes[place] ^= 0x5A;
+                message.sum = None;
                 self.plan_delivery(at, message);
             }
             Fate::Held => self.held.push(message),
@@ -131,7 +142,8 @@ impl World {
             let (from, to, lane, boot) = (message.from, message.to, message.lane, machine.boot);
             self.queue.push(self.now + later, What::Tail { from, to, lane, boot, epoch });
         }
-        self.input(to, lane, Input::Bytes(NodeId(u32::from(message.from) + 1), bytes));
+        let from = NodeId(u32::from(message.from) + 1);
+        self.input(to, lane, Input::Bytes(from, bytes, message.sum));
     }
 
     /// The rest of a split message arrives, and what came behind it.
@@ -150,7 +162,7 @@ impl World {
         let mut bytes = self.pool.take();
         std::mem::swap(&mut bytes, &mut machine.lanes[lane].tails[from]);
         if !bytes.is_empty() {
-            self.input(to, lane, Input::Bytes(NodeId(from as u32 + 1), bytes));
+            self.input(to, lane, Input::Bytes(NodeId(from as u32 + 1), bytes, None));
         }
     }
 

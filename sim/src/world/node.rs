@@ -9,6 +9,7 @@ use driftless_core::{
 
 use crate::clock::Clock;
 use crate::disk::Disk;
+use crate::hash::Sum;
 use crate::pool::Pool;
 use crate::queue::Time;
 
@@ -78,6 +79,8 @@ pub(super) struct Lane {
     /// The wake-up asked for, by the node's clock, and the one planned, by the world's.
     pub(super) wake: Option<Instant>,
     pub(super) armed: Time,
+    /// The wake-up for which `armed` was looked at last: nothing is to be planned for it again.
+    pub(super) armed_for: Option<Instant>,
     /// Turns since the start of the world.
     pub(super) turns: u64,
     /// What the last look at what is durable has found in the log.
@@ -105,7 +108,8 @@ pub(super) enum Input {
     Failed,
     Liveness(NodeId, Liveness),
     Reset(NodeId),
-    Bytes(NodeId, Vec<u8>),
+    /// From another node, and what they were hashed to when they were sent, if they are what was sent.
+    Bytes(NodeId, Vec<u8>, Option<Sum>),
     Handoff(LaneId, Vec<u8>),
     Opened(ClientId),
     Request(ClientId, Vec<u8>),
@@ -159,6 +163,7 @@ impl Lane {
             turn_planned: false,
             wake: None,
             armed: NEVER,
+            armed_for: None,
             turns: 0,
             image_scans: Scans::default(),
             idle_turns: 0,
@@ -169,7 +174,7 @@ impl Lane {
     pub(super) fn forget(&mut self, pool: &mut Pool) {
         self.engine = None;
         for input in self.inbox.drain(..) {
-            if let Input::Bytes(_, bytes) | Input::Handoff(_, bytes) | Input::Request(_, bytes) =
+            if let Input::Bytes(_, bytes, _) | Input::Handoff(_, bytes) | Input::Request(_, bytes) =
                 input
             {
                 pool.give(bytes);
@@ -183,8 +188,13 @@ impl Lane {
         }
         self.syncing = None;
         self.wake = None;
-        self.armed = NEVER;
+        self.disarm();
         self.busy_until = 0;
+    }
+
+    /// No wake-up is planned any more.
+    pub(super) fn disarm(&mut self) {
+        (self.armed, self.armed_for) = (NEVER, None);
     }
 
     /// A connection is gone, and all that was in flight on it.

@@ -7,7 +7,7 @@ use driftless_core::{
     Admission, ClientId, DiskBatch, DiskOp, Event, FileId, LaneId, NodeId, Outputs, SyncToken, Turn,
 };
 
-use super::node::{Input, NEVER};
+use super::node::Input;
 use super::{What, World};
 use crate::check::Moment;
 use crate::hash::TraceHash;
@@ -74,7 +74,7 @@ impl World {
         if machine.boot != boot || state.armed != now {
             return;
         }
-        state.armed = NEVER;
+        state.disarm();
         match state.wake {
             Some(wake) if machine.clock.read(now).mono >= wake => self.wake_up(node, lane),
             _ => self.arm(node, lane),
@@ -86,6 +86,9 @@ impl World {
         let machine = &mut self.nodes[node];
         let state = &mut machine.lanes[lane];
         let Some(wake) = state.wake else { return };
+        if state.armed_for.replace(wake) == Some(wake) {
+            return;
+        }
         let at = machine.clock.when(wake, self.now).max(self.now + SOONEST);
         if at < state.armed {
             state.armed = at;
@@ -165,10 +168,10 @@ impl World {
         self.arm(node, lane);
         let whose = (node as u32, lane as u32);
         out.sends.drain(|to, bytes| {
-            self.hash.bytes(tag::SEND, (whose.0, to), bytes);
+            let sum = self.hash.bytes(tag::SEND, (whose.0, to), bytes);
             let mut taken = self.pool.take();
             mem::swap(&mut taken, bytes);
-            self.send(node, to as usize - 1, lane, taken);
+            self.send((node, to as usize - 1), lane, taken, sum);
         });
         out.handoffs.drain(|to, bytes| {
             self.hash.bytes(tag::HANDOFF, (whose.0, to), bytes);
@@ -358,8 +361,11 @@ impl Player<'_, '_> {
                 self.hash.number(tag::INPUT, 3 << 56 | u64::from(node.0));
                 self.turn.peer_reset(node);
             }
-            Input::Bytes(from, bytes) => {
-                self.hash.bytes(tag::BYTES_IN, (0, from.0), &bytes);
+            Input::Bytes(from, bytes, sum) => {
+                match sum {
+                    Some(sum) => self.hash.again(tag::BYTES_IN, (0, from.0), sum),
+                    None => _ = self.hash.bytes(tag::BYTES_IN, (0, from.0), &bytes),
+                }
                 self.receive(from, bytes);
             }
             Input::Handoff(from, bytes) => {
