@@ -358,18 +358,14 @@ impl File {
         at
     }
 
-    /// A byte below `reach`, but rather not one of the many of a gap, which nobody misses.
+    /// A byte below `reach`, in a sector that is not all of a gap: nobody would miss that.
     fn somewhere(&self, reach: usize, chance: &mut Chance) -> usize {
-        let mut at = chance.up_to(reach as u64 - 1) as usize;
-        for _ in 0..4 {
-            let sector = at - at % SECTOR;
-            let bytes = &self.durable[sector..(sector + SECTOR).min(reach)];
-            if bytes.iter().any(|byte| *byte != 0) {
-                break;
-            }
-            at = chance.up_to(reach as u64 - 1) as usize;
-        }
-        at
+        let sectors = || self.durable[..reach].chunks(SECTOR).enumerate();
+        let filled = || sectors().filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0));
+        let last = (filled().count() as u64).saturating_sub(1);
+        let chosen = filled().nth(chance.up_to(last) as usize);
+        let (number, bytes) = chosen.unwrap_or((0, &self.durable[..reach.min(SECTOR)]));
+        number * SECTOR + chance.up_to(bytes.len() as u64 - 1) as usize
     }
 
     /// A whole write is found in the place of a later one of the same length, where all fits.

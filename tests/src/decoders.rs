@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use driftless_core::bytes::{Reader, checksum, put_u32};
+use driftless_core::bytes::{Reader, put_u32};
 use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs, GossipTiming};
 use driftless_core::command::{self, Applying};
 use driftless_core::config::{Bug, EngineConfig};
@@ -24,6 +24,7 @@ use driftless_core::{
     ClusterId, DiskOp, Engine, FileId, GroupId, Index, Instant, Key, Keyspace, LaneId, NodeId, Now,
     Outputs, Recovery, Span, Term, WallTime,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 pub use entries::entries;
 pub use texts::{answers, greeting, settings, stories};
@@ -176,7 +177,7 @@ fn frame_of(body: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
     put_u32(&mut frame, body.len() as u32);
     put_u32(&mut frame, !(body.len() as u32));
-    put_u32(&mut frame, checksum(0, body));
+    put_u32(&mut frame, xxh3_64(body) as u32);
     frame.extend_from_slice(body);
     frame
 }
