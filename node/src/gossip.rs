@@ -11,6 +11,7 @@ use driftless_core::{Event, LaneId, NodeId};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep_until;
 
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::engine::{Inbox, Note};
 use crate::events;
@@ -35,6 +36,8 @@ pub struct Gossip {
     pub links: Arc<Links>,
     /// This node.
     pub node: NodeId,
+    /// Where it is shown who the members are.
+    pub board: Arc<Board>,
 }
 
 impl Gossip {
@@ -46,9 +49,11 @@ impl Gossip {
         engines: Vec<Arc<Inbox>>,
         addresses: watch::Sender<Addresses>,
         links: Arc<Links>,
+        board: Arc<Board>,
     ) -> Self {
         let node = config.node;
-        Self { cluster: Cluster::new(config, seed), socket, engines, addresses, links, node }
+        let cluster = Cluster::new(config, seed);
+        Self { cluster, socket, engines, addresses, links, node, board }
     }
 
     /// Gossips until told to leave, says goodbye, and ends.
@@ -106,6 +111,7 @@ impl Gossip {
                 self.links.ask_namesake(member.address);
             }
         }
+        self.board.show_members(&self.cluster);
         let known: BTreeMap<_, _> = self
             .cluster
             .members()

@@ -15,10 +15,13 @@ use driftless_core::{LaneId, NodeId};
 use tokio::net::lookup_host;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::board::{About, Board};
 use crate::clock::{self, Clock};
 use crate::disk::{Disk, DiskQueue, Disks};
+use crate::doors::{self, Doors, House};
 use crate::engine::{ClientLimits, Inbox, Lane, Note, drive, recover};
 use crate::error::NodeError;
+use crate::gate::Gate;
 use crate::gossip::Gossip;
 use crate::link::{Addresses, Links};
 use crate::net::{self, Datagrams, Door};
@@ -38,12 +41,12 @@ pub async fn run(
     ready: impl FnOnce(&Settings),
 ) -> Result<(), NodeError> {
     let instance = disks.peek()?;
-    let doors = bind(&settings).await?;
+    let ports = bind(&settings).await?;
     let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
     let (fatal, mut failed) = mpsc::channel(4);
     let (told, addresses) = watch::channel(Addresses::default());
     let links = Links::new(&settings, instance, inboxes.clone(), addresses, fatal.clone());
-    let nodes = doors.nodes.open().map_err(NodeError::system("listening to nodes"))?;
+    let nodes = ports.nodes.open().map_err(NodeError::system("listening to nodes"))?;
     net::spawn(links.clone().accept(nodes));
     // Nodes that start together all answer each other here, so whoever does not fit in learns it before it serves.
     let cluster = cluster_config(&settings).await;
@@ -53,10 +56,20 @@ pub async fn run(
     disks.claim()?;
     let seed = seed()?;
     let (shutdown, mut asked) = mpsc::channel(1);
-    let engines =
-        start_engines(&settings, &mut disks, doors.clients, &inboxes, seed, &shutdown).await?;
+    let board =
+        Arc::new(Board::new(settings.node, placement(&settings.shared), settings.shared.engines));
+    let lanes = Lanes { doors: ports.clients, inboxes: &inboxes, board: &board };
+    let engines = start_engines(&settings, &mut disks, lanes, seed, &shutdown).await?;
     refused(&mut failed)?;
-    let gossip = Gossip::new(cluster, seed, doors.gossip, inboxes.clone(), told, links.clone());
+    let gossip = Gossip::new(
+        cluster,
+        seed,
+        ports.gossip,
+        inboxes.clone(),
+        told,
+        links.clone(),
+        board.clone(),
+    );
     let (leave, left) = oneshot::channel();
     let gossip = net::spawn(gossip.run(left));
     links.serve();
@@ -64,6 +77,7 @@ pub async fn run(
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
+    let _open = open_doors(&settings, ports.others, &inboxes, board)?;
     ready(&settings);
     let outcome = tokio::select! {
         biased;
@@ -94,13 +108,14 @@ fn refused(failed: &mut mpsc::Receiver<NodeError>) -> Result<(), NodeError> {
 }
 
 /// All ports of a node, bound.
-struct Doors {
+struct Ports {
     clients: Vec<Option<Door>>,
+    others: Doors,
     nodes: Door,
     gossip: Datagrams,
 }
 
-async fn bind(settings: &Settings) -> Result<Doors, NodeError> {
+async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
     let refused = |name, address| {
         move |error: io::Error| {
             let problem = match error.kind() {
@@ -119,21 +134,34 @@ async fn bind(settings: &Settings) -> Result<Doors, NodeError> {
     let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
     let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
-    Ok(Doors { clients, nodes, gossip })
+    let lines = match settings.lines_at {
+        Some(at) => Some(net::bind_doors(at, 1).await.map_err(refused("lines-port", at))?),
+        None => None,
+    };
+    let others = Doors { lines: lines.into_iter().flatten().flatten().next() };
+    Ok(Ports { clients, others, nodes, gossip })
 }
 
 type Running = oneshot::Receiver<Result<(), NodeError>>;
+
+/// What the engines of a node are connected with.
+struct Lanes<'a> {
+    /// A door to clients each, where there is one.
+    doors: Vec<Option<Door>>,
+    inboxes: &'a [Arc<Inbox>],
+    board: &'a Arc<Board>,
+}
 
 /// Starts each engine on a thread of its own and waits until all have recovered.
 async fn start_engines(
     settings: &Settings,
     disks: &mut impl Disks,
-    doors: Vec<Option<Door>>,
-    inboxes: &[Arc<Inbox>],
+    lanes: Lanes<'_>,
     seed: Seed,
     shutdown: &mpsc::Sender<bool>,
 ) -> Result<Vec<Running>, NodeError> {
-    let placement = Arc::new(placement(&settings.shared));
+    let Lanes { doors, inboxes, board } = lanes;
+    let placement = Arc::new(board.placement.clone());
     let server = server(settings, seed);
     let mut running = Vec::new();
     let mut recovered = Vec::new();
@@ -150,6 +178,7 @@ async fn start_engines(
             disk: disks.open(lane)?,
             inbox: inboxes[at].clone(),
             engines: inboxes.to_vec(),
+            board: board.clone(),
             shutdown: shutdown.clone(),
         };
         let started = net::host(format!("engine-{at}"), engine.run(tell));
@@ -165,6 +194,31 @@ async fn start_engines(
         }
     }
     Ok(running)
+}
+
+/// Opens the doors beside Redis's own, on a thread of their own; they are shut when what is returned is dropped.
+fn open_doors(
+    settings: &Settings,
+    doors: Doors,
+    engines: &[Arc<Inbox>],
+    board: Arc<Board>,
+) -> Result<oneshot::Sender<()>, NodeError> {
+    let house = Arc::new(House {
+        node: settings.node,
+        gate: Gate::new(engines.to_vec()),
+        board,
+        followers: settings.followers,
+    });
+    let (open, shut) = oneshot::channel::<()>();
+    let most = settings.max_clients as usize;
+    let stay = async move {
+        if let Err(error) = doors::open(&house, doors, most) {
+            tracing::error!(%error, "the doors cannot be opened");
+        }
+        let _ = shut.await;
+    };
+    net::host("doors".to_owned(), stay).map_err(NodeError::system("starting a thread"))?;
+    Ok(open)
 }
 
 /// Passes the failure of an engine on; what is returned is ready once the engine has ended.
@@ -197,6 +251,7 @@ struct StartingEngine {
     disk: Box<dyn Disk>,
     inbox: Arc<Inbox>,
     engines: Vec<Arc<Inbox>>,
+    board: Arc<Board>,
     shutdown: mpsc::Sender<bool>,
 }
 
@@ -232,6 +287,7 @@ impl StartingEngine {
             engines: self.engines,
             disk: queue,
             limits: self.limits,
+            board: self.board,
             shutdown: self.shutdown,
         })
         .await
@@ -299,11 +355,20 @@ async fn cluster_config(settings: &Settings) -> ClusterConfig {
         node: settings.node,
         address: settings.advertised,
         fingerprint: settings.shared.fingerprint(),
-        about: format!("clients={}", settings.clients_at.port()).into_bytes(),
+        about: about(settings).to_bytes(),
         seeds,
         incarnation: clock::wall().0,
         timing: settings.gossip.clone(),
         bug: Bug::None,
+    }
+}
+
+/// What the node says of itself to the others.
+fn about(settings: &Settings) -> About {
+    About {
+        clients: settings.clients_at.port(),
+        lines: settings.lines_at.map_or(0, |at| at.port()),
+        ..About::default()
     }
 }
 

@@ -27,6 +27,7 @@ struct Node {
     process: Option<Child>,
     port: u16,
     gossip_port: u16,
+    lines_port: u16,
 }
 
 impl Cluster {
@@ -37,7 +38,12 @@ impl Cluster {
         let name = format!("driftless-test-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("the system has a directory for temporary files");
-        let node = |_| Node { process: None, port: free_port(), gossip_port: free_port() };
+        let node = |_| Node {
+            process: None,
+            port: free_port(),
+            gossip_port: free_port(),
+            lines_port: free_port(),
+        };
         let mut cluster = Self {
             nodes: (0..nodes).map(node).collect(),
             directory,
@@ -70,6 +76,11 @@ impl Cluster {
     /// Where other nodes reach it, TCP and UDP.
     pub fn nodes_address(&self, at: usize) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].gossip_port))
+    }
+
+    /// Where lines of JSON or text are taken.
+    pub fn lines_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].lines_port))
     }
 
     /// Where clients reach it, as an address for the `redis` crate.
@@ -140,6 +151,7 @@ impl Cluster {
             .args(["--peers", &peers.join(",")])
             .args(["--port", &node.port.to_string()])
             .args(["--gossip-port", &node.gossip_port.to_string()])
+            .args(["--lines-port", &node.lines_port.to_string()])
             .arg("--data-dir")
             .arg(self.directory.join(format!("node{}", at + 1)))
             .args(&self.arguments)

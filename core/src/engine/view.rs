@@ -81,6 +81,27 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// All groups of this lane, in order, whether or not a replica of them is held here.
+    pub fn known_groups(&self) -> impl Iterator<Item = GroupId> {
+        self.partitions.iter().map(|partition| partition.id)
+    }
+
+    /// Who leads a group, as far as this engine knows.
+    pub fn leader_of(&self, group: GroupId) -> Option<NodeId> {
+        let partition = self.partition(group)?;
+        match &partition.group {
+            Some(replica) => replica.raft.leader(),
+            None => partition.outbox.hint(),
+        }
+    }
+
+    /// How often each command was run, by its id.
+    pub fn calls(&self) -> &[u64] {
+        &self.calls
+    }
+}
+
 /// Frames between engines, one line each, for people and for faults aimed at a kind.
 pub fn describe_frames(bytes: &[u8]) -> Vec<String> {
     message::describe(bytes)

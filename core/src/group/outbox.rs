@@ -228,6 +228,11 @@ impl Outbox {
         self.ask += 1;
     }
 
+    /// Who was said to lead, where this node holds no replica.
+    pub(crate) fn hint(&self) -> Option<NodeId> {
+        self.hint.map(|(leader, _)| leader)
+    }
+
     /// Where this node holds no replica: who is said to lead, or else the replicas in turn, as long as
     /// they are heard.
     fn whom_to_ask(&mut self, id: GroupId, room: &Room<'_>) -> Option<(NodeId, Term)> {

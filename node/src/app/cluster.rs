@@ -121,7 +121,9 @@ fn plan(wanted: &Start) -> Result<LocalCluster, Failure> {
     let nodes = (1..=wanted.nodes).map(|node| {
         let port = wanted.first_port + (node - 1) as u16;
         let data_dir = wanted.data_dir.join(format!("node{node}"));
-        LocalNode { node, pid: 0, port, gossip_port: port + 10_000, data_dir }
+        // As far from the port for clients as they are by default.
+        let (gossip_port, lines_port) = (port + 10_000, port + 622);
+        LocalNode { node, pid: 0, port, gossip_port, lines_port, data_dir }
     });
     Ok(LocalCluster {
         replication_factor: settings.shared.replication_factor,

@@ -278,6 +278,7 @@ fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
             pid: 0,
             port: client.local_addr()?.port(),
             gossip_port: socket.local_addr()?.port(),
+            lines_port: 0,
             data_dir: dir.join(format!("node{node}")),
         });
     }

@@ -46,6 +46,9 @@ pub(crate) struct LocalNode {
     pub(crate) port: u16,
     /// Its port for nodes.
     pub(crate) gossip_port: u16,
+    /// Its port for lines; 0: none.
+    #[serde(default)]
+    pub(crate) lines_port: u16,
     /// Its files.
     pub(crate) data_dir: PathBuf,
 }
@@ -107,6 +110,7 @@ impl LocalCluster {
         flag("bind", "127.0.0.1".to_owned());
         flag("port", this.port.to_string());
         flag("gossip-port", this.gossip_port.to_string());
+        flag("lines-port", this.lines_port.to_string());
         flag("data-dir", this.data_dir.display().to_string());
         flag("peers", peers.join(","));
         // Variables that describe one node would be the same for all of them.
@@ -211,7 +215,7 @@ mod tests {
         let data_dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&data_dir).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        LocalNode { node: 1, pid: 1, port: free, gossip_port: 0, data_dir }
+        LocalNode { node: 1, pid: 1, port: free, gossip_port: 0, lines_port: 0, data_dir }
     }
 
     #[test]

@@ -8,8 +8,7 @@ use slab::Slab;
 
 use super::arena::Arena;
 use super::ready::{Doorbell, Token};
-use super::wire::{Arrived, READ_BYTES, Wire};
-use crate::net::TcpStream;
+use super::wire::{Arrived, READ_BYTES, Stream, Wire};
 
 /// Bytes of unread answers beyond which a client's commands are not read any more.
 const PAUSE_BYTES: usize = 1 << 20;
@@ -120,7 +119,7 @@ impl Clients {
     }
 
     /// A new connection.
-    pub(super) fn open(&mut self, stream: TcpStream, doorbell: &Arc<Doorbell>) {
+    pub(super) fn open(&mut self, stream: Stream, doorbell: &Arc<Doorbell>) {
         let entry = self.open.vacant_entry();
         let id = entry.key() as u32;
         let bell = doorbell.bell(Token::Client(id));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use driftless_core::{LaneId, Liveness, NodeId, SyncToken};
+use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use super::ready::{Bell, Doorbell, Token};
@@ -32,6 +33,15 @@ pub enum Note {
     Liveness(NodeId, Liveness),
     /// Bytes from another engine of this node.
     Handoff(LaneId, Vec<u8>),
+    /// A task of this process speaks for somebody who has connected to it.
+    Caller {
+        /// Commands come from it, and answers go into it.
+        pipe: DuplexStream,
+        /// From where to where they have connected.
+        addresses: (String, String),
+    },
+    /// Somebody wants to see on the board how it is now.
+    Show(oneshot::Sender<()>),
     /// The node is about to stop; `now`: without waiting until its leaderships are handed over.
     Retire {
         /// Without waiting.

@@ -25,6 +25,7 @@ pub use clients::ClientLimits;
 pub use inbox::{Inbox, Note};
 pub use recover::recover;
 
+use crate::board::{self, Board};
 use crate::clock::Clock;
 use crate::disk::DiskQueue;
 use crate::error::NodeError;
@@ -34,6 +35,7 @@ use arena::Arena;
 use clients::Clients;
 use peers::Peers;
 use ready::{Bell, Token};
+use wire::Stream;
 
 /// How long leaderships are handed over before the node stops all the same.
 const RETIRE: Span = Span::millis(3_000);
@@ -64,6 +66,8 @@ pub struct Lane {
     pub disk: Arc<DiskQueue>,
     /// Limits on clients.
     pub limits: ClientLimits,
+    /// Where it is shown what the engine does.
+    pub board: Arc<Board>,
     /// Where a client's SHUTDOWN is told, and whether at once.
     pub shutdown: mpsc::Sender<bool>,
 }
@@ -80,6 +84,7 @@ pub async fn drive(lane: Lane) -> Result<(), NodeError> {
         if driver.has_input() || driver.due.is_some_and(|due| due <= now.mono) {
             driver.play(now);
             driver.carry_out();
+            driver.show(now);
         }
         if let Some(error) = driver.disk_error.take() {
             return Err(NodeError::Disk { lane: driver.lane.0, problem: error });
@@ -132,6 +137,9 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     retire_by: Option<Moment>,
     shutdown: mpsc::Sender<bool>,
+    board: Arc<Board>,
+    /// When the board is to be brought up to date.
+    board_due: Moment,
 }
 
 impl Driver {
@@ -165,6 +173,8 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             retire_by: None,
             shutdown: lane.shutdown,
+            board: lane.board,
+            board_due: Moment(0),
         }
     }
 
@@ -244,6 +254,15 @@ impl Driver {
                 },
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),
                 Note::Handoff(from, bytes) => self.news.handoffs.push((from, bytes)),
+                Note::Caller { pipe, addresses } => {
+                    let stream = Stream::Within { pipe, addresses };
+                    self.clients.open(stream, self.inbox.doorbell());
+                }
+                Note::Show(shown) => {
+                    self.board.show(self.lane.0, &self.engine);
+                    // Who asked may have gone.
+                    let _ = shown.send(());
+                }
                 Note::Retire { now } => {
                     self.news.retire = Some(if now { Span(0) } else { RETIRE });
                 }
@@ -260,7 +279,7 @@ impl Driver {
             match door.poll_accept(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
-                    self.clients.open(stream, self.inbox.doorbell());
+                    self.clients.open(Stream::Socket(stream), self.inbox.doorbell());
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, limit = self.client_limit, "a client could not be accepted");
@@ -339,6 +358,13 @@ impl Driver {
         }
         self.due = self.out.wake_at.map(|(at, _)| at);
         self.soon = self.clients.has_news() || self.peers.has_news();
+    }
+
+    fn show(&mut self, now: Now) {
+        if now.mono >= self.board_due {
+            self.board_due = now.mono.plus(board::EVERY);
+            self.board.show(self.lane.0, &self.engine);
+        }
     }
 
     fn has_retired(&self, now: Now) -> bool {

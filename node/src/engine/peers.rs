@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::arena::Arena;
 use super::ready::{Doorbell, Token};
-use super::wire::{Arrived, READ_BYTES, Wire};
+use super::wire::{Arrived, READ_BYTES, Stream, Wire};
 use crate::net::TcpStream;
 
 /// Bytes that wait for a node before its connection is given up: the protocol sends again what it misses, and a
@@ -56,7 +56,8 @@ impl Peers {
             self.by_node.resize_with(at + 1, || None);
         }
         let bell = doorbell.bell(Token::Peer(node.0));
-        self.by_node[at] = Some(Peer { wire: Wire::new(stream, bell.clone()), _held: held });
+        self.by_node[at] =
+            Some(Peer { wire: Wire::new(Stream::Socket(stream), bell.clone()), _held: held });
         self.arrived.retain(|&(from, _)| from != node.0);
         self.resets.push(node);
         bell.ring();

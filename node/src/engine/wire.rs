@@ -7,6 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::arena::Arena;
 use super::ready::Bell;
+use tokio::io::DuplexStream;
+
 use crate::net::{self, TcpStream};
 
 /// Bytes read from one connection in one turn, while commands are small.
@@ -16,10 +18,24 @@ const LARGE_READ_BYTES: usize = 256 << 10;
 /// An empty buffer above this is freed.
 const KEEP_BYTES: usize = 4 << 10;
 
+/// What a connection is made of.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// A socket.
+    Socket(TcpStream),
+    /// A pipe from another task of this process, which speaks for somebody.
+    Within {
+        /// The pipe.
+        pipe: DuplexStream,
+        /// From where to where whoever it speaks for has connected.
+        addresses: (String, String),
+    },
+}
+
 /// A connection with what waits on it in either direction.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     bell: Arc<Bell>,
     waker: Waker,
     /// Bytes that arrived and could not be used yet: part of a command, or commands that were refused.
@@ -45,7 +61,7 @@ pub(super) enum Arrived {
 
 impl Wire {
     /// A connection that rings `bell`.
-    pub(super) fn new(stream: TcpStream, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(stream: Stream, bell: Arc<Bell>) -> Self {
         let waker = Waker::from(bell.clone());
         Self { stream, bell, waker, unused: Vec::new(), unsent: Vec::new(), sent: 0 }
     }
@@ -55,7 +71,10 @@ impl Wire {
         let text = |address: io::Result<SocketAddr>| {
             address.map(|address| address.to_string()).unwrap_or_default()
         };
-        (text(self.stream.peer_addr()), text(self.stream.local_addr()))
+        match &self.stream {
+            Stream::Socket(socket) => (text(socket.peer_addr()), text(socket.local_addr())),
+            Stream::Within { addresses, .. } => addresses.clone(),
+        }
     }
 
     /// What rings for it.
@@ -78,7 +97,7 @@ impl Wire {
         let start = arena.len();
         let room = arena.room(READ_BYTES);
         let asked = room.len();
-        match net::poll_read(&mut self.stream, &mut context, room) {
+        match self.stream.poll_read(&mut context, room) {
             Poll::Pending => (Arrived::Nothing, false),
             Poll::Ready(Ok(0)) => (Arrived::Ended, false),
             Poll::Ready(Err(_)) => (Arrived::Lost, false),
@@ -88,15 +107,14 @@ impl Wire {
                     return (Arrived::InArena(start), true);
                 }
                 // The socket is drained. Asking once more arms the bell, as a rule without a system call.
-                let more =
-                    match net::poll_read(&mut self.stream, &mut context, arena.room(READ_BYTES)) {
-                        Poll::Pending => false,
-                        Poll::Ready(Ok(count)) => {
-                            arena.advance(count);
-                            true
-                        }
-                        Poll::Ready(Err(_)) => true,
-                    };
+                let more = match self.stream.poll_read(&mut context, arena.room(READ_BYTES)) {
+                    Poll::Pending => false,
+                    Poll::Ready(Ok(count)) => {
+                        arena.advance(count);
+                        true
+                    }
+                    Poll::Ready(Err(_)) => true,
+                };
                 (Arrived::InArena(start), more)
             }
         }
@@ -111,7 +129,7 @@ impl Wire {
         let mut rest = bytes;
         let mut context = Context::from_waker(&self.waker);
         while !rest.is_empty() {
-            match net::poll_write(&mut self.stream, &mut context, rest)? {
+            match self.stream.poll_write(&mut context, rest)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => rest = &rest[count..],
                 Poll::Pending => {
@@ -127,7 +145,7 @@ impl Wire {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let mut context = Context::from_waker(&self.waker);
         while self.sent < self.unsent.len() {
-            match net::poll_write(&mut self.stream, &mut context, &self.unsent[self.sent..])? {
+            match self.stream.poll_write(&mut context, &self.unsent[self.sent..])? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => self.sent += count,
                 Poll::Pending => {
@@ -161,15 +179,35 @@ impl Wire {
     }
 }
 
+impl Stream {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => net::poll_read(socket, context, bytes),
+            Self::Within { pipe, .. } => net::poll_read(pipe, context, bytes),
+        }
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Socket(socket) => net::poll_write(socket, context, bytes),
+            Self::Within { pipe, .. } => net::poll_write(pipe, context, bytes),
+        }
+    }
+}
+
 fn read_behind(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     context: &mut Context<'_>,
     unused: &mut Vec<u8>,
 ) -> (Arrived, bool) {
     let start = unused.len();
     let asked = start.clamp(READ_BYTES, LARGE_READ_BYTES);
     unused.resize(start + asked, 0);
-    let (arrived, filled) = match net::poll_read(stream, context, &mut unused[start..]) {
+    let (arrived, filled) = match stream.poll_read(context, &mut unused[start..]) {
         Poll::Pending => (Arrived::Nothing, 0),
         Poll::Ready(Ok(0)) => (Arrived::Ended, 0),
         Poll::Ready(Err(_)) => (Arrived::Lost, 0),

@@ -22,8 +22,8 @@ pub use real::{
 pub use sim::{Datagrams, Detached, Door, Listener, attach, bind_doors, detach, host, stop_signal};
 
 /// Reads into `bytes`; pending means that the waker of `context` is called once there is something.
-pub fn poll_read(
-    stream: &mut TcpStream,
+pub fn poll_read<S: AsyncRead + Unpin>(
+    stream: &mut S,
     context: &mut Context<'_>,
     bytes: &mut [u8],
 ) -> Poll<io::Result<usize>> {
@@ -36,8 +36,8 @@ pub fn poll_read(
 }
 
 /// Writes what goes; pending means that the waker of `context` is called once more goes.
-pub fn poll_write(
-    stream: &mut TcpStream,
+pub fn poll_write<S: AsyncWrite + Unpin>(
+    stream: &mut S,
     context: &mut Context<'_>,
     bytes: &[u8],
 ) -> Poll<io::Result<usize>> {

@@ -58,6 +58,12 @@ pub struct Flags {
     /// Port between nodes, TCP and gossip over UDP [default: 16378 + node-num]
     #[arg(long, env = "GOSSIP_PORT", value_name = "PORT")]
     pub gossip_port: Option<u16>,
+    /// Port for lines of JSON or text; 0 shuts that door [default: 7000 + node-num]
+    #[arg(long, env = "DRIFTLESS_LINES_PORT", value_name = "PORT")]
+    pub lines_port: Option<u16>,
+    /// What the door for lines does with a key that another node leads: forward, or reject [default: forward]
+    #[arg(long, env = "DRIFTLESS_FOLLOWERS", value_name = "WHAT")]
+    pub followers: Option<String>,
     /// Port of the gRPC door [default: 50050 + node-num]
     #[arg(long, env = "GRPC_PORT", value_name = "PORT")]
     pub grpc_port: Option<u16>,
@@ -146,7 +152,7 @@ impl Flags {
     /// These settings where they say something, and `file`'s elsewhere.
     fn over(self, file: Self) -> Self {
         fill!(self, file: node_num total_nodes peers replication_factor partitions zones engines cluster
-            data_dir fsync bind advertise port gossip_port grpc_port password allow_open max_clients
+            data_dir fsync bind advertise port gossip_port lines_port followers grpc_port password allow_open max_clients
             client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
             drift_ppm replication_timeout_ms patience_ms disk_stall_ms connect_timeout_ms reconnect_ms
             probe_ms probe_timeout_ms)

@@ -14,12 +14,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use flags::Flags;
 
+use crate::doors::Followers;
 use crate::error::NodeError;
 
 /// The highest number a node may have: ports are counted up from it.
 pub const MOST_NODES: u32 = 1_000;
 const CLIENT_PORT: u32 = 6_378;
 const NODE_PORT: u32 = 16_378;
+const LINES_PORT: u32 = 7_000;
 
 /// The settings of a node, checked.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct Settings {
     pub fsync: Fsync,
     /// Where Redis clients are listened to.
     pub clients_at: SocketAddr,
+    /// Where lines of JSON or text are listened to, if anywhere.
+    pub lines_at: Option<SocketAddr>,
+    /// What the door for lines does with a key that another node leads.
+    pub followers: Followers,
     /// Where other nodes are listened to, TCP and UDP.
     pub nodes_at: SocketAddr,
     /// Where other nodes reach this one.
@@ -164,6 +170,8 @@ impl Settings {
             data_dir: flags.data_dir.clone().unwrap_or_else(|| format!("data/node{node}").into()),
             fsync: check_fsync(flags)?,
             clients_at,
+            lines_at: door_at(bind, flags.lines_port, LINES_PORT + node),
+            followers: check_followers(flags)?,
             nodes_at,
             advertised: SocketAddr::new(advertise, nodes_at.port()),
             password: flags.password.clone(),
@@ -204,6 +212,8 @@ impl Settings {
             ("fsync", format!("{:?}", self.fsync).to_lowercase()),
             ("bind", self.clients_at.ip().to_string()),
             ("port", self.clients_at.port().to_string()),
+            ("lines-port", self.lines_at.map_or(0, |at| at.port()).to_string()),
+            ("followers", format!("{:?}", self.followers).to_lowercase()),
             ("gossip-port", self.nodes_at.port().to_string()),
             ("advertise", self.advertised.ip().to_string()),
             ("password", if self.password.is_some() { "(set)" } else { "(none)" }.to_owned()),
@@ -327,6 +337,22 @@ fn check_peers(
         }
     }
     Ok(peers)
+}
+
+/// Where a door is, unless it is shut.
+fn door_at(bind: IpAddr, port: Option<u16>, usual: u32) -> Option<SocketAddr> {
+    let port = port.unwrap_or(usual as u16);
+    (port > 0).then(|| SocketAddr::new(bind, port))
+}
+
+fn check_followers(flags: &Flags) -> Result<Followers, NodeError> {
+    match flags.followers.as_deref().unwrap_or("forward") {
+        "forward" => Ok(Followers::Forward),
+        "reject" => Ok(Followers::Reject),
+        other => {
+            Err(NodeError::setting("followers", format!("{other:?} is not forward or reject")))
+        }
+    }
 }
 
 fn check_fsync(flags: &Flags) -> Result<Fsync, NodeError> {

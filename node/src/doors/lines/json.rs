@@ -1,0 +1,239 @@
+//! Document C: an object on a line, `{"command":"SET","key":"user:123","value":"John Doe"}`.
+
+use std::time::Duration;
+
+use driftless_core::command::CommandId;
+use driftless_core::{Liveness, NodeId, Role};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::words::not_primary;
+use super::{Caller, Said, told};
+use crate::gate::{Expiry, Refusal};
+
+/// Keys asked for at a time.
+const SCAN_COUNT: u64 = 1_000;
+/// Keys listed at most.
+const MOST_KEYS: usize = 100_000;
+
+#[derive(Deserialize)]
+struct Asked {
+    command: String,
+    key: Option<String>,
+    value: Option<Value>,
+    /// Seconds.
+    #[serde(alias = "seconds")]
+    ttl: Option<f64>,
+    password: Option<String>,
+}
+
+pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
+    let node = caller.house.node;
+    let asked: Asked = match serde_json::from_str(line) {
+        Ok(asked) => asked,
+        Err(problem) => return error(node, None, &format!("Invalid request: {problem}")).into(),
+    };
+    let command = asked.command.to_ascii_uppercase();
+    let line = match command.as_str() {
+        "STATS" => stats(caller).await,
+        "SERVERS" => servers(caller),
+        "KEYS" => keys(caller).await,
+        "PING" => success(node, json!({"message": "PONG"})),
+        "AUTH" => authenticate(caller, asked.password.as_deref().unwrap_or("")).await,
+        "GET" | "SET" | "DELETE" | "EXPIRE" => match &asked.key {
+            Some(key) => on_key(caller, &command, key, &asked).await,
+            None => error(node, None, "Key is required"),
+        },
+        _ => error(node, None, &format!("Unknown command: {}", asked.command)),
+    };
+    line.into()
+}
+
+async fn on_key(caller: &mut Caller, command: &str, key: &str, asked: &Asked) -> String {
+    let server = match caller.server_of(key) {
+        Ok(server) => server,
+        Err(server) => return error(caller.house.node, Some(key), &not_primary(server)),
+    };
+    let name = key.as_bytes();
+    let session = &mut caller.session;
+    let missing = || Ok(error(server, Some(key), "Key not found"));
+    let done = match command {
+        "GET" => match session.get_with_expiry(name).await {
+            Ok(Some((value, expiry))) => Ok(found(server, key, &value, expiry)),
+            Ok(None) => missing(),
+            Err(refusal) => Err(refusal),
+        },
+        "SET" => {
+            let Some(value) = &asked.value else {
+                return error(server, Some(key), "Value is required");
+            };
+            let expiry = match asked.ttl.map(seconds) {
+                None => Expiry::Never,
+                Some(Some(span)) => Expiry::After(span),
+                Some(None) => return error(server, Some(key), INVALID_TTL),
+            };
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            session
+                .set(name, value.as_bytes(), expiry)
+                .await
+                .map(|()| success(server, json!({"message": "Key set successfully", "key": key})))
+        }
+        "DELETE" => match session.delete(name).await {
+            Ok(true) => {
+                Ok(success(server, json!({"message": "Key deleted successfully", "key": key})))
+            }
+            Ok(false) => missing(),
+            Err(refusal) => Err(refusal),
+        },
+        _ => {
+            let Some(span) = asked.ttl.and_then(seconds) else {
+                return error(server, Some(key), INVALID_TTL);
+            };
+            match session.expire(name, span).await {
+                Ok(true) => Ok(success(
+                    server,
+                    json!({
+                        "message": "Expiration set successfully",
+                        "key": key,
+                        "ttl": in_seconds(span),
+                    }),
+                )),
+                Ok(false) => missing(),
+                Err(refusal) => Err(refusal),
+            }
+        }
+    };
+    done.unwrap_or_else(|refusal| error(server, Some(key), &told(&refusal)))
+}
+
+const INVALID_TTL: &str = "A ttl is a number of seconds above 0";
+
+fn found(server: NodeId, key: &str, value: &[u8], expiry: Expiry) -> String {
+    let Ok(value) = std::str::from_utf8(value) else {
+        return error(server, Some(key), "The value is not text");
+    };
+    let ttl = match expiry {
+        Expiry::Never => Value::Null,
+        Expiry::After(span) => in_seconds(span),
+    };
+    success(server, json!({"key": key, "value": value, "ttl": ttl}))
+}
+
+/// A span from a number of seconds, if it is one that can be waited for.
+fn seconds(number: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(number).ok().filter(|span| span.as_millis() > 0)
+}
+
+/// Whole seconds, rounded up: what is there is never said to have ended.
+fn in_seconds(span: Duration) -> Value {
+    Value::from(span.as_millis().div_ceil(1_000) as u64)
+}
+
+async fn authenticate(caller: &mut Caller, password: &str) -> String {
+    let node = caller.house.node;
+    match caller.session.authenticate(password).await {
+        Ok(()) => success(node, json!({"message": "Authenticated"})),
+        Err(_) => error(node, None, "Wrong password"),
+    }
+}
+
+/// What this node was asked since it started, and the keys that it leads.
+async fn stats(caller: &Caller) -> String {
+    caller.house.gate.show().await;
+    let lanes = caller.house.board.lanes();
+    let calls = |command: CommandId| -> u64 {
+        lanes.iter().filter_map(|lane| lane.calls.get(command as usize)).sum()
+    };
+    let led = || {
+        let replicas = lanes.iter().flat_map(|lane| &lane.groups);
+        replicas.filter_map(|facts| facts.replica).filter(|replica| replica.role == Role::Leader)
+    };
+    let stats = json!({
+        "total_requests": lanes.iter().map(|lane| lane.commands).sum::<u64>(),
+        "GET": calls(CommandId::Get),
+        "SET": calls(CommandId::Set),
+        "DELETE": calls(CommandId::Del),
+        "EXPIRE": calls(CommandId::Expire) + calls(CommandId::PExpire),
+        "total_keys": led().map(|replica| replica.keys).sum::<u64>(),
+        "keys_with_ttl": led().map(|replica| replica.expiring).sum::<u64>(),
+    });
+    success(caller.house.node, json!({"stats": stats}))
+}
+
+/// All nodes that have a door like this one.
+fn servers(caller: &Caller) -> String {
+    let members = caller.house.board.members();
+    let servers: Vec<_> = members
+        .iter()
+        .map(|(node, member)| {
+            json!({
+                "id": node.0,
+                "host": member.address.ip().to_string(),
+                "port": member.about.lines,
+                "alive": member.liveness == Liveness::Alive,
+            })
+        })
+        .collect();
+    let fields = json!({
+        "total_servers": servers.len(),
+        "servers": servers,
+        "sharding": "consistent hashing with virtual nodes",
+    });
+    success(caller.house.node, fields)
+}
+
+/// The keys that this node leads.
+async fn keys(caller: &mut Caller) -> String {
+    match led_keys(caller).await {
+        Ok((keys, more)) => {
+            let mut fields = json!({"count": keys.len(), "keys": keys});
+            if more {
+                fields["message"] = format!("Only the first {MOST_KEYS} are listed").into();
+            }
+            success(caller.house.node, fields)
+        }
+        Err(refusal) => error(caller.house.node, None, &told(&refusal)),
+    }
+}
+
+async fn led_keys(caller: &mut Caller) -> Result<(Vec<String>, bool), Refusal> {
+    let board = caller.house.board.clone();
+    let node = caller.house.node;
+    let (mut keys, mut cursor) = (Vec::new(), 0);
+    loop {
+        let (next, found) = caller.session.scan(cursor, b"*", SCAN_COUNT).await?;
+        let led = found.into_iter().filter(|key| board.server_of(key) == node);
+        keys.extend(led.map(|key| String::from_utf8_lossy(&key).into_owned()));
+        if keys.len() > MOST_KEYS {
+            keys.truncate(MOST_KEYS);
+            return Ok((keys, true));
+        }
+        if next == 0 {
+            keys.sort_unstable();
+            keys.dedup();
+            return Ok((keys, false));
+        }
+        cursor = next;
+    }
+}
+
+fn success(server: NodeId, fields: Value) -> String {
+    reply("success", server, fields)
+}
+
+pub(super) fn error(server: NodeId, key: Option<&str>, what: &str) -> String {
+    let fields = match key {
+        Some(key) => json!({"message": what, "key": key}),
+        None => json!({"message": what}),
+    };
+    reply("error", server, fields)
+}
+
+fn reply(status: &str, server: NodeId, fields: Value) -> String {
+    let mut reply = Map::from_iter([("status".to_owned(), Value::from(status))]);
+    if let Value::Object(fields) = fields {
+        reply.extend(fields);
+    }
+    reply.insert("server_id".to_owned(), server.0.into());
+    Value::Object(reply).to_string()
+}

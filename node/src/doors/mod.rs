@@ -1,0 +1,103 @@
+//! The doors beside Redis's own. Each is thin: it reads what was asked, asks the engines through the
+//! [`Gate`](crate::gate::Gate), and writes what they told.
+
+mod lines;
+mod text;
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use driftless_core::NodeId;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::board::Board;
+use crate::gate::Gate;
+use crate::net::{self, Door};
+
+/// How long no connection is accepted after the system has refused one.
+const DOOR_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a node does with a command for a key that another node leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followers {
+    /// It passes it on.
+    Forward,
+    /// It refuses it, as a secondary of document B does. Only the door for lines does.
+    Reject,
+}
+
+/// What all doors work with.
+#[derive(Debug)]
+pub struct House {
+    /// This node.
+    pub node: NodeId,
+    /// Where the engines are asked.
+    pub gate: Gate,
+    /// Where it is seen what the node does.
+    pub board: Arc<Board>,
+    /// What is done with commands that are another node's.
+    pub followers: Followers,
+}
+
+/// The doors of a node, bound.
+#[derive(Debug)]
+pub struct Doors {
+    /// For lines of JSON or text.
+    pub lines: Option<Door>,
+}
+
+/// Opens the doors, on the thread that calls; at most `most` connections at a time, each.
+pub fn open(house: &Arc<House>, doors: Doors, most: usize) -> io::Result<()> {
+    if let Some(door) = doors.lines {
+        let house = house.clone();
+        accept(door, most, move |visitor| lines::serve(house.clone(), visitor))?;
+    }
+    Ok(())
+}
+
+/// Somebody who has come in.
+struct Visitor {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    /// Given back when it leaves.
+    _place: OwnedSemaphorePermit,
+}
+
+/// Lets everybody in who knocks, as long as there is room.
+fn accept<F: Future<Output = ()> + Send + 'static>(
+    door: Door,
+    most: usize,
+    serve: impl Fn(Visitor) -> F + Send + 'static,
+) -> io::Result<()> {
+    let mut listener = door.open()?;
+    let places = Arc::new(Semaphore::new(most));
+    net::spawn(async move {
+        loop {
+            // Who finds no place waits outside, in the queue of the system.
+            let place = places.clone().acquire_owned().await;
+            let Ok(place) = place else { return };
+            let next = poll_fn(|context: &mut Context<'_>| listener.poll_accept(context)).await;
+            let visitor = next.and_then(|stream| {
+                stream.set_nodelay(true)?;
+                let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+                Ok(Visitor { stream, peer, local, _place: place })
+            });
+            match visitor {
+                Ok(visitor) => {
+                    net::spawn(serve(visitor));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "somebody could not be let in");
+                    tokio::time::sleep(DOOR_PAUSE).await;
+                }
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What doors ask, and what they are told, as types.
+
+use std::io;
+use std::time::Duration;
+
+use super::Session;
+use crate::answer::Answer;
+
+/// When a key ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// After so long.
+    After(Duration),
+}
+
+/// Why something was not done, or may not have been.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller has not said who it is, or may not do this.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// Nothing was done; it may be tried again.
+    #[error("{0}")]
+    NotNow(String),
+    /// Nothing was done, and will not be: something is wrong with what was asked.
+    #[error("{0}")]
+    Wrong(String),
+    /// It may have been done or not: the node stopped before it was known.
+    #[error("the answer will never be known: the node hung up")]
+    Unknown,
+}
+
+impl From<io::Error> for Refusal {
+    fn from(_: io::Error) -> Self {
+        Self::Unknown
+    }
+}
+
+impl Refusal {
+    fn of(error: String) -> Self {
+        match error.split_once(' ').map_or(error.as_str(), |(code, _)| code) {
+            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::NotAllowed(error),
+            "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotNow(error),
+            _ => Self::Wrong(error),
+        }
+    }
+}
+
+type Told<T> = Result<T, Refusal>;
+
+impl Session {
+    /// Says the password.
+    pub async fn authenticate(&mut self, password: &str) -> Told<()> {
+        self.ask(&["AUTH", password]).await.map(|_| ())
+    }
+
+    /// Any command; an error is a refusal.
+    pub async fn ask<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Told<Answer> {
+        match self.call(command).await? {
+            Answer::Error(error) => Err(Refusal::of(error)),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Two commands, one behind the other.
+    async fn ask_both<A: AsRef<[u8]>>(&mut self, both: [&[A]; 2]) -> Told<[Answer; 2]> {
+        for command in both {
+            self.put(command);
+        }
+        self.send().await?;
+        let answers = [self.answer().await?, self.answer().await?];
+        for answer in &answers {
+            if let Answer::Error(error) = answer {
+                return Err(Refusal::of(error.clone()));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The value of a key, if there is one.
+    pub async fn get(&mut self, key: &[u8]) -> Told<Option<Vec<u8>>> {
+        match self.ask(&[b"GET", key]).await? {
+            Answer::Bulk(value) => Ok(Some(value)),
+            Answer::Null => Ok(None),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The value of a key, and when it ends.
+    pub async fn get_with_expiry(&mut self, key: &[u8]) -> Told<Option<(Vec<u8>, Expiry)>> {
+        match self.ask_both([&[b"GET", key], &[b"PTTL", key]]).await? {
+            [Answer::Bulk(value), Answer::Integer(left @ 0..)] => {
+                Ok(Some((value, Expiry::After(Duration::from_millis(left.cast_unsigned())))))
+            }
+            [Answer::Bulk(value), Answer::Integer(-1)] => Ok(Some((value, Expiry::Never))),
+            // It ended, or was removed, between the two.
+            [Answer::Null, _] | [_, Answer::Integer(-2)] => Ok(None),
+            [_, other] => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sets a key, and when it ends.
+    pub async fn set(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Told<()> {
+        match expiry {
+            Expiry::Never => self.ask(&[b"SET", key, value]).await?,
+            Expiry::After(span) => {
+                let span = span.as_millis().to_string();
+                self.ask(&[b"SET", key, value, b"PX", span.as_bytes()]).await?
+            }
+        };
+        Ok(())
+    }
+
+    /// Removes a key; whether it was there.
+    pub async fn delete(&mut self, key: &[u8]) -> Told<bool> {
+        self.ask(&[b"DEL", key]).await.and_then(|answer| flag(&answer))
+    }
+
+    /// Lets a key end after `span`; whether it was there.
+    pub async fn expire(&mut self, key: &[u8], span: Duration) -> Told<bool> {
+        let span = span.as_millis().to_string();
+        self.ask(&[b"PEXPIRE", key, span.as_bytes()]).await.and_then(|answer| flag(&answer))
+    }
+
+    /// Some of the keys from a cursor on, and where to go on; 0 is the beginning, and the end. `pattern`: a glob.
+    pub async fn scan(
+        &mut self,
+        cursor: u64,
+        pattern: &[u8],
+        count: u64,
+    ) -> Told<(u64, Vec<Vec<u8>>)> {
+        let (cursor, count) = (cursor.to_string(), count.to_string());
+        let command: [&[u8]; 6] =
+            [b"SCAN", cursor.as_bytes(), b"MATCH", pattern, b"COUNT", count.as_bytes()];
+        let answer = self.ask(&command).await?;
+        let Answer::Array(parts) = &answer else { return Err(unexpected(&answer)) };
+        let [Answer::Bulk(next), Answer::Array(found)] = parts.as_slice() else {
+            return Err(unexpected(&answer));
+        };
+        let next = std::str::from_utf8(next).ok().and_then(|text| text.parse().ok());
+        let key = |answer: &Answer| match answer {
+            Answer::Bulk(key) => Some(key.clone()),
+            _ => None,
+        };
+        let found: Option<Vec<_>> = found.iter().map(key).collect();
+        next.zip(found).ok_or_else(|| unexpected(&answer))
+    }
+}
+
+fn flag(answer: &Answer) -> Told<bool> {
+    match answer {
+        Answer::Integer(count) => Ok(*count > 0),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn unexpected(answer: &Answer) -> Refusal {
+    Refusal::Wrong(format!("ERR the node answered with {answer:?}"))
+}
