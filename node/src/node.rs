@@ -134,11 +134,16 @@ async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
     let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
     let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
-    let lines = match settings.lines_at {
-        Some(at) => Some(net::bind_doors(at, 1).await.map_err(refused("lines-port", at))?),
-        None => None,
-    };
-    let others = Doors { lines: lines.into_iter().flatten().flatten().next() };
+    let mut others = Doors { lines: None, http: None };
+    for (name, at, door) in [
+        ("lines-port", settings.lines_at, &mut others.lines),
+        ("http-port", settings.http_at, &mut others.http),
+    ] {
+        if let Some(at) = at {
+            let bound = net::bind_doors(at, 1).await.map_err(refused(name, at))?;
+            *door = bound.into_iter().flatten().next();
+        }
+    }
     Ok(Ports { clients, others, nodes, gossip })
 }
 
@@ -368,6 +373,7 @@ fn about(settings: &Settings) -> About {
     About {
         clients: settings.clients_at.port(),
         lines: settings.lines_at.map_or(0, |at| at.port()),
+        http: settings.http_at.map_or(0, |at| at.port()),
         ..About::default()
     }
 }

@@ -58,7 +58,16 @@ impl Node<'_> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
         command.env_clear().args(["serve", "--total-nodes", "3", "--log-level", "off"]);
         command.args(["--node-num", &self.number.to_string(), "--port", &port]);
-        command.args(["--lines-port", "0", "--gossip-port", &gossip, "--peers", &peers.join(",")]);
+        command.args([
+            "--lines-port",
+            "0",
+            "--http-port",
+            "0",
+            "--gossip-port",
+            &gossip,
+            "--peers",
+            &peers.join(","),
+        ]);
         command.arg("--data-dir").arg(self.place.0.join(self.directory)).args(self.flags);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running(command.spawn().unwrap())

@@ -28,6 +28,7 @@ struct Node {
     port: u16,
     gossip_port: u16,
     lines_port: u16,
+    http_port: u16,
 }
 
 impl Cluster {
@@ -43,6 +44,7 @@ impl Cluster {
             port: free_port(),
             gossip_port: free_port(),
             lines_port: free_port(),
+            http_port: free_port(),
         };
         let mut cluster = Self {
             nodes: (0..nodes).map(node).collect(),
@@ -81,6 +83,11 @@ impl Cluster {
     /// Where lines of JSON or text are taken.
     pub fn lines_address(&self, at: usize) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].lines_port))
+    }
+
+    /// Where HTTP is spoken.
+    pub fn http_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].http_port))
     }
 
     /// Where clients reach it, as an address for the `redis` crate.
@@ -152,6 +159,7 @@ impl Cluster {
             .args(["--port", &node.port.to_string()])
             .args(["--gossip-port", &node.gossip_port.to_string()])
             .args(["--lines-port", &node.lines_port.to_string()])
+            .args(["--http-port", &node.http_port.to_string()])
             .arg("--data-dir")
             .arg(self.directory.join(format!("node{}", at + 1)))
             .args(&self.arguments)

@@ -4,6 +4,8 @@
 pub mod cargo;
 pub mod cluster;
 pub mod decoders;
+pub mod examples;
+pub mod http;
 pub mod info;
 pub mod launched;
 pub mod load;

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use driftless_tests::cluster::{Cluster, PATIENCE, until};
+use driftless_tests::examples::{examples, matches};
 use serde_json::{Value, json};
 
 /// Somebody at the door.
@@ -36,42 +37,6 @@ impl Caller {
     }
 }
 
-/// Whether an answer is the expected one, field for field; `"*"` stands for any value.
-fn matches(answer: &Value, expected: &Value) -> bool {
-    match (answer, expected) {
-        (_, Value::String(any)) if any == "*" => true,
-        (Value::Object(answer), Value::Object(expected)) => {
-            answer.len() == expected.len()
-                && expected.iter().all(|(name, value)| {
-                    answer.get(name).is_some_and(|answer| matches(answer, value))
-                })
-        }
-        _ => answer == expected,
-    }
-}
-
-/// An example: where it stands, which node is asked, the line, and the answer.
-type Example<'a> = (usize, usize, &'a str, Value);
-
-/// The examples of a file: `1> line` asks the first node, and `< answer` is what it says.
-fn examples(text: &str) -> Vec<Example<'_>> {
-    let mut asked = None;
-    let mut examples = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        if let Some(answer) = line.strip_prefix("< ") {
-            let (node, line) = asked.take().expect("an answer stands behind a line");
-            let answer = serde_json::from_str(answer).expect("an answer is JSON");
-            examples.push((number, node, line, answer));
-        } else if let Some((node, line)) = line.split_once("> ") {
-            let node: usize = node.parse().expect("a line stands behind the number of a node");
-            asked = Some((node - 1, line));
-        } else {
-            assert!(line.is_empty() || line.starts_with('#'), "line {number}: {line}");
-        }
-    }
-    examples
-}
-
 #[test]
 fn the_examples_of_both_documents_are_answered_as_they_show() {
     let cluster = Cluster::start(3, &[]);
@@ -79,9 +44,11 @@ fn the_examples_of_both_documents_are_answered_as_they_show() {
     let files =
         [("b.txt", include_str!("examples/b.txt")), ("c.txt", include_str!("examples/c.txt"))];
     for (file, text) in files {
-        for (number, at, line, expected) in examples(text) {
-            let answer = callers[at].ask(line);
-            assert!(matches(&answer, &expected), "{file}:{number}: {line}: {answer}");
+        for example in examples(text) {
+            let answer = callers[example.node].ask(example.asked);
+            let expected = serde_json::from_str(example.answer).expect("an answer is JSON");
+            let (line, asked) = (example.line, example.asked);
+            assert!(matches(&answer, &expected), "{file}:{line}: {asked}: {answer}");
         }
     }
     servers_keys_and_stats(&cluster, &mut callers);

@@ -122,8 +122,8 @@ fn plan(wanted: &Start) -> Result<LocalCluster, Failure> {
         let port = wanted.first_port + (node - 1) as u16;
         let data_dir = wanted.data_dir.join(format!("node{node}"));
         // As far from the port for clients as they are by default.
-        let (gossip_port, lines_port) = (port + 10_000, port + 622);
-        LocalNode { node, pid: 0, port, gossip_port, lines_port, data_dir }
+        let (gossip_port, lines_port, http_port) = (port + 10_000, port + 622, port + 1_622);
+        LocalNode { node, pid: 0, port, gossip_port, lines_port, http_port, data_dir }
     });
     Ok(LocalCluster {
         replication_factor: settings.shared.replication_factor,

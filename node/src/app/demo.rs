@@ -279,6 +279,7 @@ fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
             port: client.local_addr()?.port(),
             gossip_port: socket.local_addr()?.port(),
             lines_port: 0,
+            http_port: 0,
             data_dir: dir.join(format!("node{node}")),
         });
     }

@@ -49,6 +49,9 @@ pub(crate) struct LocalNode {
     /// Its port for lines; 0: none.
     #[serde(default)]
     pub(crate) lines_port: u16,
+    /// Its port for HTTP; 0: none.
+    #[serde(default)]
+    pub(crate) http_port: u16,
     /// Its files.
     pub(crate) data_dir: PathBuf,
 }
@@ -111,6 +114,7 @@ impl LocalCluster {
         flag("port", this.port.to_string());
         flag("gossip-port", this.gossip_port.to_string());
         flag("lines-port", this.lines_port.to_string());
+        flag("http-port", this.http_port.to_string());
         flag("data-dir", this.data_dir.display().to_string());
         flag("peers", peers.join(","));
         // Variables that describe one node would be the same for all of them.
@@ -215,7 +219,8 @@ mod tests {
         let data_dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&data_dir).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        LocalNode { node: 1, pid: 1, port: free, gossip_port: 0, lines_port: 0, data_dir }
+        let (gossip_port, lines_port, http_port) = (0, 0, 0);
+        LocalNode { node: 1, pid: 1, port: free, gossip_port, lines_port, http_port, data_dir }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The doors beside Redis's own. Each is thin: it reads what was asked, asks the engines through the
 //! [`Gate`](crate::gate::Gate), and writes what they told.
 
+mod http;
 mod lines;
 mod text;
 
@@ -49,6 +50,8 @@ pub struct House {
 pub struct Doors {
     /// For lines of JSON or text.
     pub lines: Option<Door>,
+    /// For HTTP.
+    pub http: Option<Door>,
 }
 
 /// Opens the doors, on the thread that calls; at most `most` connections at a time, each.
@@ -56,6 +59,10 @@ pub fn open(house: &Arc<House>, doors: Doors, most: usize) -> io::Result<()> {
     if let Some(door) = doors.lines {
         let house = house.clone();
         accept(door, most, move |visitor| lines::serve(house.clone(), visitor))?;
+    }
+    if let Some(door) = doors.http {
+        let (house, router) = (house.clone(), http::router(house.clone()));
+        accept(door, most, move |visitor| http::serve(house.clone(), router.clone(), visitor))?;
     }
     Ok(())
 }

@@ -61,6 +61,9 @@ pub struct Flags {
     /// Port for lines of JSON or text; 0 shuts that door [default: 7000 + node-num]
     #[arg(long, env = "DRIFTLESS_LINES_PORT", value_name = "PORT")]
     pub lines_port: Option<u16>,
+    /// Port for HTTP; 0 shuts that door [default: 8000 + node-num]
+    #[arg(long, env = "DRIFTLESS_HTTP_PORT", value_name = "PORT")]
+    pub http_port: Option<u16>,
     /// What the door for lines does with a key that another node leads: forward, or reject [default: forward]
     #[arg(long, env = "DRIFTLESS_FOLLOWERS", value_name = "WHAT")]
     pub followers: Option<String>,
@@ -152,7 +155,7 @@ impl Flags {
     /// These settings where they say something, and `file`'s elsewhere.
     fn over(self, file: Self) -> Self {
         fill!(self, file: node_num total_nodes peers replication_factor partitions zones engines cluster
-            data_dir fsync bind advertise port gossip_port lines_port followers grpc_port password allow_open max_clients
+            data_dir fsync bind advertise port gossip_port lines_port http_port followers grpc_port password allow_open max_clients
             client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
             drift_ppm replication_timeout_ms patience_ms disk_stall_ms connect_timeout_ms reconnect_ms
             probe_ms probe_timeout_ms)

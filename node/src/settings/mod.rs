@@ -22,6 +22,7 @@ pub const MOST_NODES: u32 = 1_000;
 const CLIENT_PORT: u32 = 6_378;
 const NODE_PORT: u32 = 16_378;
 const LINES_PORT: u32 = 7_000;
+const HTTP_PORT: u32 = 8_000;
 
 /// The settings of a node, checked.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Settings {
     pub clients_at: SocketAddr,
     /// Where lines of JSON or text are listened to, if anywhere.
     pub lines_at: Option<SocketAddr>,
+    /// Where HTTP is listened to, if anywhere.
+    pub http_at: Option<SocketAddr>,
     /// What the door for lines does with a key that another node leads.
     pub followers: Followers,
     /// Where other nodes are listened to, TCP and UDP.
@@ -171,6 +174,7 @@ impl Settings {
             fsync: check_fsync(flags)?,
             clients_at,
             lines_at: door_at(bind, flags.lines_port, LINES_PORT + node),
+            http_at: door_at(bind, flags.http_port, HTTP_PORT + node),
             followers: check_followers(flags)?,
             nodes_at,
             advertised: SocketAddr::new(advertise, nodes_at.port()),
@@ -213,6 +217,7 @@ impl Settings {
             ("bind", self.clients_at.ip().to_string()),
             ("port", self.clients_at.port().to_string()),
             ("lines-port", self.lines_at.map_or(0, |at| at.port()).to_string()),
+            ("http-port", self.http_at.map_or(0, |at| at.port()).to_string()),
             ("followers", format!("{:?}", self.followers).to_lowercase()),
             ("gossip-port", self.nodes_at.port().to_string()),
             ("advertise", self.advertised.ip().to_string()),

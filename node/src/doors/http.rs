@@ -1,0 +1,67 @@
+//! The door for HTTP: keys and values as JSON, what the node knows of the cluster, its health and its numbers.
+
+mod cluster;
+mod data;
+mod metrics;
+mod openapi;
+mod problem;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+
+use super::{House, Visitor};
+use problem::Problem;
+use visit::Visit;
+
+/// The largest request that is taken.
+const MOST_BYTES: usize = 64 << 20;
+/// Bytes of a request's head at most.
+const HEAD_BYTES: usize = 64 << 10;
+/// How long the head of a request may take to arrive.
+#[cfg(not(madsim))]
+const HEAD_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// All that can be asked for.
+pub(super) fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .route("/put", post(data::put))
+        .route("/get/{*key}", get(data::get))
+        .route("/delete/{*key}", delete(data::delete))
+        .route("/keys", get(data::keys))
+        .route("/membership", get(cluster::membership))
+        .route("/nodes", get(cluster::nodes))
+        .route("/nodes/{*key}", get(cluster::node_of_key))
+        .route("/ring/status", get(cluster::ring_status))
+        .route("/stats", get(cluster::stats))
+        .route("/health", get(cluster::health))
+        .route("/health/live", get(cluster::alive))
+        .route("/health/ready", get(cluster::health))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .fallback(|| async { Problem::not_found("There is nothing at this path") })
+        .method_not_allowed_fallback(|| async { Problem::wrong_method() })
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .with_state(house)
+}
+
+/// Answers request after request until the other side has enough.
+pub(super) async fn serve(house: Arc<House>, router: Router, visitor: Visitor) {
+    let Visitor { stream, peer, local, _place } = visitor;
+    let visit = Arc::new(Visit::new(house, peer, local));
+    let service = TowerToHyperService::new(router.layer(Extension(visit)));
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(HEAD_BYTES);
+    // A simulated network has no such clock.
+    #[cfg(not(madsim))]
+    builder.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%peer, %error, "a connection broke");
+    }
+}

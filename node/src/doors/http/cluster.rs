@@ -1,0 +1,228 @@
+//! What the node knows of the cluster, and of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use driftless_core::command::CommandId;
+use driftless_core::placement::SLOTS;
+use driftless_core::{GroupId, Liveness, NodeId, Role};
+use serde_json::{Map, Value, json};
+
+use super::data;
+use super::problem::Problem;
+use super::visit::Visit;
+use crate::board::{GroupFacts, LaneFacts, MemberFacts};
+use crate::doors::House;
+
+type Told = Result<Json<Value>, Problem>;
+
+/// What a node is called here.
+pub(super) fn name(node: NodeId) -> String {
+    format!("node-{}", node.0)
+}
+
+fn word(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Alive => "alive",
+        Liveness::Suspect => "suspect",
+        Liveness::Dead => "dead",
+        Liveness::Left => "left",
+    }
+}
+
+/// `GET /membership`, as document A has it.
+pub(super) async fn membership(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    headers: HeaderMap,
+) -> Told {
+    visit.allow(&headers).await?;
+    let member = |(node, member): (&NodeId, &MemberFacts)| {
+        let port = if member.about.grpc > 0 { member.about.grpc } else { member.about.clients };
+        let facts = json!({
+            "addr": format!("{}:{port}", member.address.ip()),
+            "timestamp": member.seen,
+            "status": word(member.liveness),
+        });
+        (name(*node), facts)
+    };
+    let members: Map<_, _> = house.board.members().iter().map(member).collect();
+    Ok(Json(Value::Object(members)))
+}
+
+/// `GET /nodes`
+pub(super) async fn nodes(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    headers: HeaderMap,
+) -> Told {
+    visit.allow(&headers).await?;
+    let members = house.board.members();
+    let leaders = leaders(&house);
+    let nodes: Vec<_> = members
+        .iter()
+        .map(|(node, member)| {
+            let mut facts = node_facts(*node, member);
+            facts["partitions_led"] = leaders.get(node).copied().unwrap_or(0).into();
+            facts
+        })
+        .collect();
+    Ok(Json(json!({"nodes": nodes, "count": nodes.len()})))
+}
+
+fn node_facts(node: NodeId, member: &MemberFacts) -> Value {
+    let about = member.about;
+    json!({
+        "node_id": name(node),
+        "host": member.address.ip().to_string(),
+        "status": word(member.liveness),
+        "last_seen": member.seen,
+        "ports": {
+            "redis": about.clients,
+            "nodes": member.address.port(),
+            "lines": about.lines,
+            "http": about.http,
+            "grpc": about.grpc,
+        },
+    })
+}
+
+/// How many partitions each node leads, as far as this one knows.
+fn leaders(house: &House) -> BTreeMap<NodeId, u64> {
+    let mut leaders = BTreeMap::new();
+    for facts in groups(&house.board.lanes()) {
+        if let Some(leader) = facts.leader {
+            *leaders.entry(leader).or_default() += 1;
+        }
+    }
+    leaders
+}
+
+fn groups(lanes: &[LaneFacts]) -> Vec<GroupFacts> {
+    let mut groups: Vec<_> = lanes.iter().flat_map(|lane| lane.groups.clone()).collect();
+    groups.sort_unstable_by_key(|facts| facts.group);
+    groups
+}
+
+/// `GET /nodes/<key>`: who serves a key.
+pub(super) async fn node_of_key(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Told {
+    visit.allow(&headers).await?;
+    let key = data::key(&uri, "/nodes/");
+    let board = &house.board;
+    let group = board.placement.group_of(&key);
+    let server = board.server_of(&key);
+    let members = board.members();
+    let facts = |node: NodeId| match members.get(&node) {
+        Some(member) => node_facts(node, member),
+        None => json!({"node_id": name(node)}),
+    };
+    let replicas: Vec<_> = board.placement.replicas(group).iter().map(|node| name(*node)).collect();
+    Ok(Json(json!({
+        "key": data::shown(&key),
+        "slot": driftless_core::placement::slot_of(&key),
+        "partition": group.0,
+        "node": facts(server),
+        "replicas": replicas,
+    })))
+}
+
+/// `GET /ring/status`
+pub(super) async fn ring_status(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    headers: HeaderMap,
+) -> Told {
+    visit.allow(&headers).await?;
+    let board = &house.board;
+    let placement = &board.placement;
+    let alive =
+        board.members().values().filter(|member| member.liveness == Liveness::Alive).count();
+    let partitions: Vec<_> = groups(&board.lanes())
+        .iter()
+        .map(|facts| {
+            let replicas = placement.replicas(facts.group);
+            json!({
+                "partition": facts.group.0,
+                "leader": facts.leader.map(name),
+                "replicas": replicas.iter().map(|node| name(*node)).collect::<Vec<_>>(),
+                "term": facts.replica.map(|replica| replica.term),
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "total_nodes": placement.nodes().len(),
+        "nodes_alive": alive,
+        "slots": SLOTS,
+        "replication_factor": placement.factor(),
+        "partition_count": placement.partitions(),
+        "partitions": partitions,
+    })))
+}
+
+/// `GET /stats`: what this node was asked since it started, and what it holds.
+pub(super) async fn stats(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    headers: HeaderMap,
+) -> Told {
+    visit.allow(&headers).await?;
+    house.gate.show().await;
+    let lanes = house.board.lanes();
+    let sum = |count: fn(&LaneFacts) -> u64| lanes.iter().map(count).sum::<u64>();
+    let calls = |command: CommandId| -> u64 {
+        lanes.iter().filter_map(|lane| lane.calls.get(command as usize)).sum()
+    };
+    let groups = groups(&lanes);
+    let replicas = || groups.iter().filter_map(|facts| facts.replica);
+    let led = || replicas().filter(|replica| replica.role == Role::Leader);
+    Ok(Json(json!({
+        "node_id": name(house.node),
+        "total_requests": sum(|lane| lane.commands),
+        "get": calls(CommandId::Get),
+        "set": calls(CommandId::Set),
+        "delete": calls(CommandId::Del),
+        "hits": sum(|lane| lane.hits),
+        "misses": sum(|lane| lane.misses),
+        "expired": sum(|lane| lane.expired),
+        "clients": lanes.iter().map(|lane| lane.clients).sum::<usize>(),
+        "keys": led().map(|replica| replica.keys).sum::<u64>(),
+        "keys_with_ttl": led().map(|replica| replica.expiring).sum::<u64>(),
+        "keys_held": replicas().map(|replica| replica.keys).sum::<u64>(),
+        "memory_bytes": replicas().map(|replica| replica.memory).sum::<u64>(),
+        "log_bytes": sum(|lane| lane.log_bytes),
+        "partitions_led": led().count(),
+        "partitions_held": replicas().count(),
+    })))
+}
+
+/// `GET /health/live`: the process answers.
+pub(super) async fn alive(State(house): State<Arc<House>>) -> Json<Value> {
+    Json(json!({"status": "ok", "node_id": name(house.node)}))
+}
+
+/// `GET /health`, `GET /health/ready`: every partition has a leader that this node knows of, so it can serve any key.
+pub(super) async fn health(State(house): State<Arc<House>>) -> Response {
+    house.gate.show().await;
+    let leaderless: Vec<_> = groups(&house.board.lanes())
+        .iter()
+        .filter(|facts| facts.leader.is_none() && facts.replica.is_some())
+        .map(|facts| facts.group)
+        .collect();
+    let ready = leaderless.is_empty();
+    let body = json!({
+        "status": if ready { "ok" } else { "not ready" },
+        "node_id": name(house.node),
+        "partitions_without_leader": leaderless.iter().map(|GroupId(id)| *id).collect::<Vec<_>>(),
+    });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}

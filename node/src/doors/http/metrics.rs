@@ -1,0 +1,169 @@
+//! `GET /metrics`: numbers for Prometheus, in its text format, version 0.0.4.
+
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use driftless_core::command;
+use driftless_core::{Liveness, Role};
+
+use super::problem::Problem;
+use super::visit::Visit;
+use crate::board::{GroupFacts, LaneFacts, ReplicaFacts};
+use crate::doors::House;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A family of numbers, as it is written.
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP driftless_{name} {help}\n# TYPE driftless_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: impl Display) {
+        let _ = write!(self.0, "driftless_{name}");
+        for (at, (label, text)) in labels.iter().enumerate() {
+            let before = if at == 0 { '{' } else { ',' };
+            let _ = write!(self.0, "{before}{label}=\"{text}\"");
+        }
+        let after = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{after} {value}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+pub(super) async fn metrics(
+    State(house): State<Arc<House>>,
+    Extension(visit): Extension<Arc<Visit>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    visit.allow(&headers).await?;
+    house.gate.show().await;
+    let lanes = house.board.lanes();
+    let mut page = Page(String::new());
+    of_commands(&mut page, &lanes);
+    of_keys(&mut page, &lanes);
+    of_groups(&mut page, &lanes);
+    of_node(&mut page, &house, &lanes);
+    Ok(([(header::CONTENT_TYPE, TEXT)], page.0).into_response())
+}
+
+fn of_commands(page: &mut Page, lanes: &[LaneFacts]) {
+    let sum = |count: fn(&LaneFacts) -> u64| lanes.iter().map(count).sum::<u64>();
+    let mut named = BTreeSet::new();
+    page.family("commands_total", "counter", "Commands taken from clients, by name.");
+    for spec in command::all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)) {
+        let calls = lanes.iter().filter_map(|lane| lane.calls.get(spec.id as usize));
+        let calls: u64 = calls.sum();
+        // Most are never used. Some names share what they do.
+        if calls > 0 && named.insert(spec.id) {
+            page.sample("commands_total", &[("command", &spec.name)], calls);
+        }
+    }
+    let hits = sum(|lane| lane.hits);
+    page.single("keyspace_hits_total", "counter", "Reads that found their key.", hits);
+    let misses = sum(|lane| lane.misses);
+    page.single("keyspace_misses_total", "counter", "Reads that did not find their key.", misses);
+    let forwarded = sum(|lane| lane.forwarded);
+    let help = "Commands of clients here that were forwarded to other nodes.";
+    page.single("commands_forwarded_total", "counter", help, forwarded);
+    let clients: usize = lanes.iter().map(|lane| lane.clients).sum();
+    page.single("clients", "gauge", "Clients connected.", clients);
+}
+
+fn replicas(lanes: &[LaneFacts]) -> impl Iterator<Item = (GroupFacts, ReplicaFacts)> {
+    let groups = lanes.iter().flat_map(|lane| &lane.groups);
+    groups.filter_map(|facts| Some((*facts, facts.replica?)))
+}
+
+fn of_keys(page: &mut Page, lanes: &[LaneFacts]) {
+    page.family("keys", "gauge", "Keys in replicas held here, by what the replica does.");
+    page.family_of_roles("keys", lanes, |replica| replica.keys);
+    page.family("keys_expiring", "gauge", "Keys with a deadline in replicas held here.");
+    page.family_of_roles("keys_expiring", lanes, |replica| replica.expiring);
+    page.family("store_bytes", "gauge", "Bytes of keys, values and tables in replicas held here.");
+    page.family_of_roles("store_bytes", lanes, |replica| replica.memory);
+    let expired: u64 = lanes.iter().map(|lane| lane.expired).sum();
+    page.single(
+        "expired_keys_total",
+        "counter",
+        "Keys removed because their time had come.",
+        expired,
+    );
+}
+
+impl Page {
+    fn family_of_roles(
+        &mut self,
+        name: &str,
+        lanes: &[LaneFacts],
+        number: fn(&ReplicaFacts) -> u64,
+    ) {
+        for (role, leads) in [("leader", true), ("follower", false)] {
+            let own =
+                replicas(lanes).filter(|(_, replica)| (replica.role == Role::Leader) == leads);
+            let total: u64 = own.map(|(_, replica)| number(&replica)).sum();
+            self.sample(name, &[("role", &role)], total);
+        }
+    }
+}
+
+/// One number a partition held here, of which there are a few hundred at most.
+fn of_groups(page: &mut Page, lanes: &[LaneFacts]) {
+    type Row = (&'static str, &'static str, &'static str, fn(&ReplicaFacts) -> u64);
+    let rows: [Row; 5] = [
+        ("partition_leader", "gauge", "1 where this node leads the partition.", |replica| {
+            u64::from(replica.role == Role::Leader)
+        }),
+        ("partition_term", "gauge", "Term of the partition's group.", |replica| replica.term),
+        ("partition_commit_index", "counter", "Last committed entry.", |replica| replica.commit),
+        ("partition_lag_entries", "gauge", "Entries held that are not applied yet.", |replica| {
+            replica.last.saturating_sub(replica.applied)
+        }),
+        ("partition_damaged", "gauge", "1 where the replica has lost promises.", |replica| {
+            u64::from(replica.damaged)
+        }),
+    ];
+    for (name, kind, help, number) in rows {
+        page.family(name, kind, help);
+        for (facts, replica) in replicas(lanes) {
+            page.sample(name, &[("partition", &facts.group.0)], number(&replica));
+        }
+    }
+}
+
+fn of_node(page: &mut Page, house: &House, lanes: &[LaneFacts]) {
+    let sum = |count: fn(&LaneFacts) -> u64| lanes.iter().map(count).sum::<u64>();
+    page.single(
+        "log_bytes",
+        "gauge",
+        "Bytes of write-ahead log on disk.",
+        sum(|lane| lane.log_bytes),
+    );
+    let help = "Messages from engines of other nodes.";
+    page.single("messages_received_total", "counter", help, sum(|lane| lane.messages));
+    let help = "Replicas that anti-entropy found to differ.";
+    page.single("replicas_diverged_total", "counter", help, sum(|lane| lane.diverged));
+    page.family("members", "gauge", "Nodes of the cluster as gossip sees them, by state.");
+    let members = house.board.members();
+    let states = [
+        ("alive", Liveness::Alive),
+        ("suspect", Liveness::Suspect),
+        ("dead", Liveness::Dead),
+        ("left", Liveness::Left),
+    ];
+    for (name, state) in states {
+        let count = members.values().filter(|member| member.liveness == state).count();
+        page.sample("members", &[("state", &name)], count);
+    }
+}
