@@ -12,6 +12,7 @@ mod entry;
 pub mod event;
 mod group;
 pub mod ids;
+pub mod latency;
 mod message;
 pub mod outputs;
 pub mod placement;

@@ -1,12 +1,14 @@
 //! What this node shows of itself and of the others, for doors that tell of it: copied now and then from those who
 //! know, so that nobody who looks holds them up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driftless_core::cluster::Cluster;
+use driftless_core::engine::Kind;
 use driftless_core::ids::KEYSPACES;
+use driftless_core::latency::Histogram;
 use driftless_core::placement::Placement;
 use driftless_core::{Engine, GroupId, Keyspace, Liveness, NodeId, Role, Span};
 
@@ -14,6 +16,9 @@ use crate::clock;
 
 /// How old what is shown of an engine may be while it takes turns.
 pub const EVERY: Span = Span::millis(200);
+
+/// How many of the latest events are remembered.
+const MOST_EVENTS: usize = 200;
 
 /// What a node shows.
 #[derive(Debug)]
@@ -24,6 +29,18 @@ pub struct Board {
     pub placement: Placement,
     lanes: Vec<Mutex<LaneFacts>>,
     members: Mutex<BTreeMap<NodeId, MemberFacts>>,
+    events: Mutex<VecDeque<Noted>>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// Counts all that happened.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+    /// What, in a few words.
+    pub what: String,
 }
 
 /// What an engine shows.
@@ -51,6 +68,10 @@ pub struct LaneFacts {
     pub diverged: u64,
     /// Messages from other nodes.
     pub messages: u64,
+    /// How long commands took, by [`Kind`].
+    pub latency: [Histogram; Kind::COUNT],
+    /// How long syncs of its disk took.
+    pub syncs: Histogram,
 }
 
 /// What is shown of a group.
@@ -142,11 +163,11 @@ impl Board {
     /// Nothing is known yet.
     pub fn new(node: NodeId, placement: Placement, engines: u8) -> Self {
         let lanes = (0..engines).map(|_| Mutex::default()).collect();
-        Self { node, placement, lanes, members: Mutex::default() }
+        Self { node, placement, lanes, members: Mutex::default(), events: Mutex::default() }
     }
 
     /// Copies what an engine has to show.
-    pub fn show(&self, lane: u8, engine: &Engine) {
+    pub fn show(&self, lane: u8, engine: &Engine, syncs: Histogram) {
         let groups = engine.known_groups().map(|group| facts_of(engine, group)).collect();
         let counts = engine.counts();
         *lock(&self.lanes[usize::from(lane)]) = LaneFacts {
@@ -161,6 +182,8 @@ impl Board {
             forwarded: counts.forwarded,
             diverged: counts.diverged,
             messages: counts.messages,
+            latency: *engine.latency(),
+            syncs,
         };
     }
 
@@ -182,6 +205,21 @@ impl Board {
     /// All nodes that this one has heard of, itself included.
     pub fn members(&self) -> BTreeMap<NodeId, MemberFacts> {
         lock(&self.members).clone()
+    }
+
+    /// Something happened that people want to know of.
+    pub fn note(&self, what: String) {
+        let mut events = lock(&self.events);
+        let number = events.back().map_or(1, |last| last.number + 1);
+        if events.len() == MOST_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(Noted { number, at: clock::wall().0, what });
+    }
+
+    /// What happened after event `number`, as far as it is remembered.
+    pub fn events_after(&self, number: u64) -> Vec<Noted> {
+        lock(&self.events).iter().filter(|event| event.number > number).cloned().collect()
     }
 
     /// What each engine shows.

@@ -56,3 +56,32 @@ pub fn tell(lane: LaneId, event: &Event) {
         _ => debug!(engine, ?event, "noted"),
     }
 }
+
+/// An event in a few words, if people want to know of it.
+pub fn notable(event: &Event) -> Option<String> {
+    Some(match *event {
+        Event::Leading { group, term } => {
+            format!("partition {}: this node leads, term {}", group.0, term.0)
+        }
+        Event::SteppedDown { group, why, .. } => {
+            format!("partition {}: this node leads no more ({why:?})", group.0)
+        }
+        Event::SnapshotInstalled { group, .. } => {
+            format!("partition {}: took over the leader's state", group.0)
+        }
+        Event::Diverged { group, node, .. } => {
+            format!("partition {}: the replica of node {} differs", group.0, node.0)
+        }
+        Event::Damaged { .. } => "damage was found in the log or an image".to_owned(),
+        Event::Repaired { group, .. } => format!("partition {}: repaired", group.0),
+        Event::DiskStalled { stalled: true } => "the disk does not answer".to_owned(),
+        Event::DiskStalled { stalled: false } => "the disk answers again".to_owned(),
+        Event::DiskFailed => "the disk has failed".to_owned(),
+        Event::PeerSilent { node, silent: true } => format!("node {} is silent", node.0),
+        Event::PeerSilent { node, silent: false } => format!("node {} is heard again", node.0),
+        Event::Member { node, liveness, .. } => {
+            format!("node {} is {}", node.0, format!("{liveness:?}").to_ascii_lowercase())
+        }
+        _ => return None,
+    })
+}

@@ -105,6 +105,9 @@ impl Gossip {
         }
         for event in &out.events {
             events::tell(LaneId(0), event);
+            if let Some(what) = events::notable(event) {
+                self.board.note(what);
+            }
             if let Event::DuplicateNode { node } = *event
                 && let Some(member) = self.cluster.members().find(|member| member.node == node)
             {

@@ -1,9 +1,9 @@
 //! The door for HTTP: what documents A and D show, the description it gives of itself, and what it refuses.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use driftless_tests::cluster::{Cluster, until};
+use driftless_tests::cluster::{Cluster, PATIENCE, until};
 use driftless_tests::examples::{examples, matches};
 use driftless_tests::http::{Response, get, request};
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ fn the_examples_of_the_documents_are_answered_as_they_show() {
     pages_hold_every_key(&cluster);
     the_description_is_true(&cluster);
     numbers_are_well_formed(&cluster);
+    the_page_hears_how_everything_is(&cluster);
     nonsense_is_refused(&cluster);
 }
 
@@ -183,6 +184,7 @@ fn numbers_are_well_formed(cluster: &Cluster) {
     let response = get(cluster.http_address(0), "/metrics");
     assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = String::from_utf8(response.body).expect("it is text");
+    let ends = ["_bucket", "_sum", "_count"];
     let (mut helped, mut typed, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
@@ -201,13 +203,62 @@ fn numbers_are_well_formed(cluster: &Cluster) {
         } else {
             let (sample, value) = line.rsplit_once(' ').expect("a value stands behind a name");
             let name = sample.split('{').next().expect("a sample has a name");
-            assert_eq!(typed.last(), Some(&name), "{line}");
+            let family = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            assert_eq!(typed.last(), Some(&family), "{line}");
             assert!(value.parse::<f64>().is_ok() && !seen.contains(&sample), "{line}");
             seen.push(sample);
         }
     }
     assert!(seen.len() > 50, "{text}");
+    let sets = text
+        .lines()
+        .find(|line| line.starts_with("driftless_command_seconds_count{kind=\"write\"}"));
+    assert!(sets.is_some_and(|line| !line.ends_with(" 0")), "{text}");
     assert!(text.contains("driftless_commands_total{command=\"set\"}"), "{text}");
+}
+
+/// The page asks nobody else for anything, and what it listens to tells of every node.
+fn the_page_hears_how_everything_is(cluster: &Cluster) {
+    let address = cluster.http_address(1);
+    let page = get(address, "/");
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").expect("there is a policy");
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    let text = String::from_utf8(page.body).expect("it is text");
+    assert!(text.len() < 200_000, "it is small");
+    let elsewhere = text.replace("http://www.w3.org/2000/svg", "");
+    assert!(
+        !elsewhere.contains("http://") && !elsewhere.contains("https://"),
+        "nothing from elsewhere"
+    );
+
+    let mut stream = TcpStream::connect(address).expect("the door is open");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let head = format!("GET /live HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("the node listens");
+    let mut lines = BufReader::new(stream).lines();
+    let mut message = || -> Value {
+        let data = lines.find_map(|line| {
+            let line = line.expect("the node goes on talking");
+            line.strip_prefix("data: ").map(str::to_owned)
+        });
+        serde_json::from_str(&data.expect("messages go on")).expect("a message is JSON")
+    };
+    let first = message();
+    assert_eq!(first["node_id"], "node-2");
+    assert_eq!(first["partitions"].as_array().map(Vec::len), Some(16));
+    let nodes = first["nodes"].as_array().expect("nodes are a list");
+    for node in nodes {
+        let stats = &node["stats"];
+        assert_eq!(stats["node_id"], node["node_id"], "{node}");
+        assert_eq!(stats["latency"]["write"].as_array().map(Vec::len), Some(25));
+    }
+    let led: u64 = nodes.iter().filter_map(|node| node["partitions_led"].as_u64()).sum();
+    assert_eq!((nodes.len(), led), (3, 16));
+    assert!(!first["events"].as_array().expect("events are a list").is_empty(), "{first}");
+    let second = message();
+    assert!(second["at"].as_u64() > first["at"].as_u64());
+    assert_eq!(second["events"], json!([]), "what was told is not told again");
 }
 
 fn nonsense_is_refused(cluster: &Cluster) {
@@ -241,8 +292,10 @@ fn a_password_is_asked_for_where_there_is_one() {
     let right = [("authorization", "Basic dXNlcjpzZWNyZXQ=")];
     let wrong = [("authorization", "Basic dXNlcjp3cm9uZw==")];
     let bearer = [("authorization", "Bearer secret")];
-    for path in ["/keys", "/membership", "/nodes", "/nodes/a", "/ring/status", "/stats", "/metrics"]
-    {
+    let paths =
+        ["/", "/keys", "/membership", "/nodes", "/nodes/a", "/ring/status", "/stats", "/metrics"];
+    assert_eq!(get(address, "/live").status, 401);
+    for path in paths {
         let refused = get(address, path);
         assert_eq!(refused.status, 401, "{path}");
         assert!(refused.header("www-authenticate").is_some(), "{path}");

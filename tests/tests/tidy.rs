@@ -14,7 +14,7 @@ const FUNCTION_LINES: usize = 70;
 /// The layers of the core, from the bottom up, and the modules in each. A module may import what stands
 /// below it; the two lowest layers are vocabulary, so their modules may import each other.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("leaf", &["bytes", "config", "event", "ids", "outputs", "rng", "time", "window"]),
+    ("leaf", &["bytes", "config", "event", "ids", "latency", "outputs", "rng", "time", "window"]),
     ("data", &["entry", "message", "placement", "pulse", "quorum", "resp"]),
     ("machine", &["command", "raft", "store", "swim", "wal"]),
     ("composition", &["cluster", "group", "session"]),

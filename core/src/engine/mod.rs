@@ -33,6 +33,7 @@ use partitions::Partitions;
 
 pub use crate::group::Counts;
 pub use crate::raft::Role;
+pub use crate::session::Kind;
 pub use recovery::Recovery;
 pub use turn::{Admission, Turn};
 pub use view::{GroupView, describe_frames};
@@ -112,6 +113,7 @@ impl Engine {
         let first = !self.started;
         self.started = true;
         self.own_wall = now.wall;
+        self.sessions.begin_turn(now.mono);
         let latest = self.pulse.latest_wall(now, self.config.timing.clock_error_ms);
         self.now = Now { wall: now.wall.min(latest), ..now };
         let ahead = now.wall > latest;

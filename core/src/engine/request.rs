@@ -9,6 +9,7 @@ use crate::group::{Origin, Request, group_of_cursor, writes};
 use crate::ids::{ClientId, GroupId, Keyspace};
 use crate::message::{self, Handoff, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Proto, Reply};
+use crate::session::Kind;
 
 /// Keys of one command, at most: the number of one has 16 bits.
 const MOST_KEYS: usize = 65_535;
@@ -50,7 +51,7 @@ impl Turn<'_> {
         }
         let (proto, pending) = (state.connection.proto, state.pending());
         if let Some(text) = complaint {
-            let ticket = self.engine.sessions.begin(client, false, false);
+            let ticket = self.engine.sessions.begin(client, false, Kind::Other);
             self.reply(ticket, proto, |reply| reply.error(text));
         } else if pending == 0 {
             self.out.closes.push(client);
@@ -79,7 +80,7 @@ impl Turn<'_> {
             Err(unresolved) => {
                 let answers = state.connection.begin_unknown(now);
                 let proto = state.connection.proto;
-                let ticket = engine.sessions.begin(client, !answers, false);
+                let ticket = engine.sessions.begin(client, !answers, Kind::Other);
                 self.reply(ticket, proto, |reply| unresolved.put(args, reply));
                 return Admission::Taken;
             }
@@ -102,8 +103,12 @@ impl Turn<'_> {
         let state = self.engine.sessions.client_mut(client).expect("it was just looked at");
         let answers = state.connection.begin(spec, args, now);
         let (proto, keyspace) = (state.connection.proto, state.connection.keyspace);
-        let reads = !matches!(spec.scope, Scope::Connection | Scope::Wait) && !writes(spec);
-        let ticket = self.engine.sessions.begin(client, !answers, reads);
+        let kind = match spec.scope {
+            Scope::Connection | Scope::Wait => Kind::Other,
+            _ if writes(spec) => Kind::Write,
+            _ => Kind::Read,
+        };
+        let ticket = self.engine.sessions.begin(client, !answers, kind);
         let asked = Asked { spec, args: *args, ticket, keyspace, proto };
         if !permitted {
             return self.reply(ticket, proto, |reply| {

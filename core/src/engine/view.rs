@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use crate::engine::Engine;
 use crate::group::Group;
 use crate::ids::{GroupId, Index, NodeId, Term};
+use crate::latency::Histogram;
 use crate::message;
 use crate::raft::Role;
+use crate::session::Kind;
 use crate::store::Store;
 
 /// A replica from outside.
@@ -94,6 +96,11 @@ impl Engine {
             Some(replica) => replica.raft.leader(),
             None => partition.outbox.hint(),
         }
+    }
+
+    /// How long commands took, by [`Kind`], from the turn that took them to the turn that answered them.
+    pub fn latency(&self) -> &[Histogram; Kind::COUNT] {
+        self.sessions.latency()
     }
 
     /// How often each command was run, by its id.

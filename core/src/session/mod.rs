@@ -10,10 +10,12 @@ use crate::command::connection::Connection;
 use crate::config::Limits;
 use crate::event::Event;
 use crate::ids::{ClientId, GroupId};
+use crate::latency::Histogram;
 use crate::message::Ticket;
 use crate::outputs::{Lanes, Outputs};
 use crate::resp::Proto;
 use crate::session::gather::Gather;
+use crate::time::Instant;
 use crate::window::Window;
 
 /// Commands of a new client that are open at once, at most.
@@ -32,6 +34,28 @@ pub(crate) struct Sessions {
     lost: Vec<u8>,
     /// What the groups said to clients that wait for replicas.
     gathered: Vec<(Ticket, Vec<u8>)>,
+    /// When this turn takes place.
+    now: Instant,
+    /// How long commands took, from the turn that took them to the turn that answered them.
+    latency: [Histogram; Kind::COUNT],
+}
+
+/// What kind of command it is that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It asks what is there.
+    Read,
+    /// It may change what is there.
+    Write,
+    /// Neither: no key is asked for.
+    Other,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [Self::Read, Self::Write, Self::Other];
 }
 
 /// One client.
@@ -63,8 +87,10 @@ pub(crate) struct Client {
 struct Slot {
     /// The client asked not to be answered.
     mute: bool,
-    /// It asks for what is there: its answer may be large.
-    read: bool,
+    /// The answer to a read may be large.
+    kind: Kind,
+    /// When it was taken.
+    begun: Instant,
     state: State,
 }
 
@@ -107,6 +133,16 @@ impl Sessions {
         }
     }
 
+    /// A turn begins.
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// How long commands took, by [`Kind`].
+    pub(crate) fn latency(&self) -> &[Histogram; Kind::COUNT] {
+        &self.latency
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -126,11 +162,12 @@ impl Sessions {
     }
 
     /// Takes a command into the order of answers.
-    pub(crate) fn begin(&mut self, client: ClientId, mute: bool, read: bool) -> Ticket {
+    pub(crate) fn begin(&mut self, client: ClientId, mute: bool, kind: Kind) -> Ticket {
+        let begun = self.now;
         let state = self.client_mut(client).expect("only a client that is open asks");
         let sequence = state.first + state.slots.len() as u64;
-        state.slots.push_back(Slot { mute, read, state: State::Waiting });
-        state.reads += usize::from(read);
+        state.slots.push_back(Slot { mute, kind, begun, state: State::Waiting });
+        state.reads += usize::from(kind == Kind::Read);
         Ticket { client, generation: state.generation, sequence, part: 0 }
     }
 
@@ -184,8 +221,10 @@ impl Sessions {
                 self.gathered.push((Ticket { part: 0, ..ticket }, answer));
                 return;
             }
+            self.latency[slot.kind as usize].note(self.now.since(slot.begun));
             client.put(at, lanes, &mut self.lost, |out| gather.merge(out));
         } else {
+            self.latency[slot.kind as usize].note(self.now.since(slot.begun));
             client.put(at, lanes, &mut self.lost, write);
         }
         if client.closing && client.slots.is_empty() {
@@ -280,7 +319,7 @@ impl Client {
             State::Ready(start, self.stash.len())
         };
         self.slots[at].state = state;
-        self.reads -= usize::from(self.slots[at].read);
+        self.reads -= usize::from(self.slots[at].kind == Kind::Read);
         self.stashed += 1;
         while let Some(State::Ready(start, end)) = self.slots.front().map(|slot| &slot.state) {
             if start < end {

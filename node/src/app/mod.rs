@@ -2,12 +2,15 @@
 
 mod cli;
 mod cluster;
+mod config;
 mod demo;
+mod interactive;
 mod local;
 mod resp;
 mod show;
 mod status;
 
+use std::io::{stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,6 +36,14 @@ enum Command {
         /// Check the settings, print what they come to, and end
         #[arg(long)]
         check: bool,
+        /// Ask for the number of the node, of all nodes and of copies
+        #[arg(long)]
+        interactive: bool,
+    },
+    /// Look at settings without running a node
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Run a cluster on this machine
     Cluster {
@@ -44,6 +55,17 @@ enum Command {
     Cli(cli::Cli),
     /// Tell the story of a cluster: operations, a node killed and back
     Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check a file of settings, and print what they come to
+    Check {
+        /// The file, in TOML
+        file: PathBuf,
+    },
+    /// Print a table of all settings
+    List,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,7 +91,16 @@ type Failure = Box<dyn std::error::Error>;
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let outcome = match App::parse().command {
-        Command::Serve { flags, check } => serve(*flags, check).map_err(Failure::from),
+        Command::Serve { flags, check, interactive } => {
+            serve(*flags, check, interactive).map_err(Failure::from)
+        }
+        Command::Config { command: ConfigCommand::Check { file } } => {
+            config::check(&file).map_err(Failure::from)
+        }
+        Command::Config { command: ConfigCommand::List } => {
+            config::list();
+            Ok(())
+        }
         Command::Cluster { command } => match command {
             ClusterCommand::Start(start) => cluster::start(&start),
             ClusterCommand::Status(at) => status::print(&at.data_dir),
@@ -87,8 +118,12 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn serve(flags: Flags, check: bool) -> Result<(), NodeError> {
-    let flags = flags.with_file()?;
+fn serve(flags: Flags, check: bool, interactive: bool) -> Result<(), NodeError> {
+    let mut flags = flags.with_file()?;
+    if interactive {
+        flags = interactive::ask(flags, &mut stdin().lock(), &mut stdout())
+            .map_err(NodeError::system("asking"))?;
+    }
     let settings = Settings::check(&flags)?;
     if check {
         println!("{}", settings.describe());

@@ -6,7 +6,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use driftless_core::{DiskBatch, DiskOp, FileId, SyncToken};
+use driftless_core::latency::Histogram;
+use driftless_core::{DiskBatch, DiskOp, FileId, Span, SyncToken};
 use tokio::sync::Notify;
 
 use super::Disk;
@@ -40,6 +41,8 @@ struct State {
     waiting_bytes: usize,
     spare: Vec<DiskBatch>,
     stopping: bool,
+    /// How long syncs took.
+    syncs: Histogram,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +90,57 @@ impl DiskQueue {
         }
     }
 
+    /// How long syncs took so far.
+    pub fn syncs(&self) -> Histogram {
+        self.lock().syncs
+    }
+
+    /// Syncs a file, and counts how long that takes.
+    fn sync(&self, disk: &mut dyn Disk, file: FileId) -> io::Result<()> {
+        let begun = Instant::now();
+        disk.sync(file)?;
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.lock().syncs.note(Span(took));
+        Ok(())
+    }
+
+    fn sync_all(&self, disk: &mut dyn Disk, dirty: &mut BTreeSet<FileId>) -> io::Result<()> {
+        while let Some(file) = dirty.pop_first() {
+            self.sync(disk, file)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(
+        &self,
+        disk: &mut dyn Disk,
+        batch: &DiskBatch,
+        dirty: &mut BTreeSet<FileId>,
+    ) -> io::Result<()> {
+        let mut at = 0;
+        while at < batch.ops.len() {
+            match &batch.ops[at] {
+                DiskOp::Write { file, offset, bytes } => {
+                    let (end, ops) = run_of_writes(&batch.ops[at..], *offset, bytes.end);
+                    disk.write(*file, *offset, &batch.bytes[bytes.start as usize..end as usize])?;
+                    at += ops;
+                    continue;
+                }
+                DiskOp::Sync { file, .. } => match self.fsync {
+                    Fsync::Always => self.sync(disk, *file)?,
+                    Fsync::Interval => drop(dirty.insert(*file)),
+                    Fsync::Never => (),
+                },
+                DiskOp::Remove { file } => {
+                    dirty.remove(file);
+                    disk.remove(*file)?;
+                }
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
     /// Lets the worker end once all work is done and durable.
     pub fn stop(&self) {
         self.lock().stopping = true;
@@ -102,7 +156,7 @@ impl DiskQueue {
             let (work, stopping) = self.take();
             if work.is_empty() {
                 if stopping {
-                    return sync_all(disk, &mut dirty);
+                    return self.sync_all(disk, &mut dirty);
                 }
                 self.idle(!dirty.is_empty()).await;
             }
@@ -111,7 +165,7 @@ impl DiskQueue {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
                 }
-                carry_out(disk, &work.batch, self.fsync, &mut dirty)?;
+                self.carry_out(disk, &work.batch, &mut dirty)?;
                 if !work.reported {
                     tokens(&work.batch.ops).for_each(&report);
                 }
@@ -119,7 +173,7 @@ impl DiskQueue {
             }
             if self.fsync == Fsync::Interval && synced_at.elapsed() >= INTERVAL {
                 synced_at = Instant::now();
-                sync_all(disk, &mut dirty)?;
+                self.sync_all(disk, &mut dirty)?;
             }
         }
     }
@@ -178,36 +232,6 @@ fn merge(into: &mut DiskBatch, from: &mut DiskBatch) {
     from.clear();
 }
 
-fn carry_out(
-    disk: &mut dyn Disk,
-    batch: &DiskBatch,
-    fsync: Fsync,
-    dirty: &mut BTreeSet<FileId>,
-) -> io::Result<()> {
-    let mut at = 0;
-    while at < batch.ops.len() {
-        match &batch.ops[at] {
-            DiskOp::Write { file, offset, bytes } => {
-                let (end, ops) = run_of_writes(&batch.ops[at..], *offset, bytes.end);
-                disk.write(*file, *offset, &batch.bytes[bytes.start as usize..end as usize])?;
-                at += ops;
-                continue;
-            }
-            DiskOp::Sync { file, .. } => match fsync {
-                Fsync::Always => disk.sync(*file)?,
-                Fsync::Interval => drop(dirty.insert(*file)),
-                Fsync::Never => (),
-            },
-            DiskOp::Remove { file } => {
-                dirty.remove(file);
-                disk.remove(*file)?;
-            }
-        }
-        at += 1;
-    }
-    Ok(())
-}
-
 /// How far the writes at the front of `ops` go on without a gap, in the file and in the batch: where their bytes
 /// end, and how many there are. One call to the system is enough for them.
 fn run_of_writes(ops: &[DiskOp], start: u64, first_end: u32) -> (u32, usize) {
@@ -230,13 +254,6 @@ fn run_of_writes(ops: &[DiskOp], start: u64, first_end: u32) -> (u32, usize) {
         }
     }
     (end, count)
-}
-
-fn sync_all(disk: &mut dyn Disk, dirty: &mut BTreeSet<FileId>) -> io::Result<()> {
-    while let Some(file) = dirty.pop_first() {
-        disk.sync(file)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

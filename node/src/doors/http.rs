@@ -1,9 +1,12 @@
-//! The door for HTTP: keys and values as JSON, what the node knows of the cluster, its health and its numbers.
+//! The door for HTTP: keys and values as JSON, what the node knows of the cluster, its health and its numbers, and a page
+//! that shows them.
 
 mod cluster;
 mod data;
+mod live;
 mod metrics;
 mod openapi;
+mod peers;
 mod problem;
 mod visit;
 
@@ -31,6 +34,8 @@ const HEAD_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 /// All that can be asked for.
 pub(super) fn router(house: Arc<House>) -> Router {
     Router::new()
+        .route("/", get(live::page))
+        .route("/live", get(live::live))
         .route("/put", post(data::put))
         .route("/get/{*key}", get(data::get))
         .route("/delete/{*key}", delete(data::delete))

@@ -138,8 +138,9 @@ struct Driver {
     retire_by: Option<Moment>,
     shutdown: mpsc::Sender<bool>,
     board: Arc<Board>,
-    /// When the board is to be brought up to date.
+    /// When the board may be brought up to date next, and whether there is news for it.
     board_due: Moment,
+    board_stale: bool,
 }
 
 impl Driver {
@@ -175,6 +176,7 @@ impl Driver {
             shutdown: lane.shutdown,
             board: lane.board,
             board_due: Moment(0),
+            board_stale: true,
         }
     }
 
@@ -259,7 +261,7 @@ impl Driver {
                     self.clients.open(stream, self.inbox.doorbell());
                 }
                 Note::Show(shown) => {
-                    self.board.show(self.lane.0, &self.engine);
+                    self.board.show(self.lane.0, &self.engine, self.disk.syncs());
                     // Who asked may have gone.
                     let _ = shown.send(());
                 }
@@ -351,6 +353,9 @@ impl Driver {
                 self.peers.lose(from);
             }
             events::tell(self.lane, &event);
+            if let Some(what) = events::notable(&event) {
+                self.board.note(what);
+            }
         }
         if let Some(now) = self.out.shutdown.take() {
             // One is enough: a full channel holds one already.
@@ -361,9 +366,11 @@ impl Driver {
     }
 
     fn show(&mut self, now: Now) {
-        if now.mono >= self.board_due {
+        self.board_stale |= !self.engine.finished().is_empty();
+        if self.board_stale && now.mono >= self.board_due {
+            self.board_stale = false;
             self.board_due = now.mono.plus(board::EVERY);
-            self.board.show(self.lane.0, &self.engine);
+            self.board.show(self.lane.0, &self.engine, self.disk.syncs());
         }
     }
 

@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use driftless_core::command::CommandId;
+use driftless_core::engine::Kind;
+use driftless_core::latency::Histogram;
 use driftless_core::placement::SLOTS;
 use driftless_core::{GroupId, Liveness, NodeId, Role};
 use serde_json::{Map, Value, json};
@@ -23,6 +25,11 @@ type Told = Result<Json<Value>, Problem>;
 /// What a node is called here.
 pub(super) fn name(node: NodeId) -> String {
     format!("node-{}", node.0)
+}
+
+/// Whether a node may be asked something.
+pub(super) fn is_up(liveness: Liveness) -> bool {
+    matches!(liveness, Liveness::Alive | Liveness::Suspect)
 }
 
 fn word(liveness: Liveness) -> &'static str {
@@ -74,7 +81,7 @@ pub(super) async fn nodes(
     Ok(Json(json!({"nodes": nodes, "count": nodes.len()})))
 }
 
-fn node_facts(node: NodeId, member: &MemberFacts) -> Value {
+pub(super) fn node_facts(node: NodeId, member: &MemberFacts) -> Value {
     let about = member.about;
     json!({
         "node_id": name(node),
@@ -92,7 +99,7 @@ fn node_facts(node: NodeId, member: &MemberFacts) -> Value {
 }
 
 /// How many partitions each node leads, as far as this one knows.
-fn leaders(house: &House) -> BTreeMap<NodeId, u64> {
+pub(super) fn leaders(house: &House) -> BTreeMap<NodeId, u64> {
     let mut leaders = BTreeMap::new();
     for facts in groups(&house.board.lanes()) {
         if let Some(leader) = facts.leader {
@@ -146,26 +153,29 @@ pub(super) async fn ring_status(
     let placement = &board.placement;
     let alive =
         board.members().values().filter(|member| member.liveness == Liveness::Alive).count();
-    let partitions: Vec<_> = groups(&board.lanes())
-        .iter()
-        .map(|facts| {
-            let replicas = placement.replicas(facts.group);
-            json!({
-                "partition": facts.group.0,
-                "leader": facts.leader.map(name),
-                "replicas": replicas.iter().map(|node| name(*node)).collect::<Vec<_>>(),
-                "term": facts.replica.map(|replica| replica.term),
-            })
-        })
-        .collect();
     Ok(Json(json!({
         "total_nodes": placement.nodes().len(),
         "nodes_alive": alive,
         "slots": SLOTS,
         "replication_factor": placement.factor(),
         "partition_count": placement.partitions(),
-        "partitions": partitions,
+        "partitions": partitions(&house),
     })))
+}
+
+/// Each partition: who leads it, and who holds it.
+pub(super) fn partitions(house: &House) -> Vec<Value> {
+    let board = &house.board;
+    let facts = |facts: &GroupFacts| {
+        let replicas = board.placement.replicas(facts.group);
+        json!({
+            "partition": facts.group.0,
+            "leader": facts.leader.map(name),
+            "replicas": replicas.iter().map(|node| name(*node)).collect::<Vec<_>>(),
+            "term": facts.replica.map(|replica| replica.term),
+        })
+    };
+    groups(&board.lanes()).iter().map(facts).collect()
 }
 
 /// `GET /stats`: what this node was asked since it started, and what it holds.
@@ -176,6 +186,11 @@ pub(super) async fn stats(
 ) -> Told {
     visit.allow(&headers).await?;
     house.gate.show().await;
+    Ok(Json(own_stats(&house)))
+}
+
+/// The numbers of this node, as the board shows them.
+pub(super) fn own_stats(house: &House) -> Value {
     let lanes = house.board.lanes();
     let sum = |count: fn(&LaneFacts) -> u64| lanes.iter().map(count).sum::<u64>();
     let calls = |command: CommandId| -> u64 {
@@ -184,7 +199,7 @@ pub(super) async fn stats(
     let groups = groups(&lanes);
     let replicas = || groups.iter().filter_map(|facts| facts.replica);
     let led = || replicas().filter(|replica| replica.role == Role::Leader);
-    Ok(Json(json!({
+    json!({
         "node_id": name(house.node),
         "total_requests": sum(|lane| lane.commands),
         "get": calls(CommandId::Get),
@@ -201,7 +216,26 @@ pub(super) async fn stats(
         "log_bytes": sum(|lane| lane.log_bytes),
         "partitions_led": led().count(),
         "partitions_held": replicas().count(),
-    })))
+        "lag_entries": replicas().map(|replica| replica.last - replica.applied).sum::<u64>(),
+        "latency": latency(&lanes),
+    })
+}
+
+/// How often something took how long, by what it was: counts below the bounds of powers of two of microseconds.
+fn latency(lanes: &[LaneFacts]) -> Value {
+    let mut all = Map::new();
+    let mut note = |name: String, one: &dyn Fn(&LaneFacts) -> Histogram| {
+        let mut sum = Histogram::default();
+        for lane in lanes {
+            sum.add(&one(lane));
+        }
+        all.insert(name, sum.counts().map(|(_, count)| count).collect());
+    };
+    for kind in Kind::ALL {
+        note(format!("{kind:?}").to_ascii_lowercase(), &|lane| lane.latency[kind as usize]);
+    }
+    note("fsync".to_owned(), &|lane| lane.syncs);
+    Value::Object(all)
 }
 
 /// `GET /health/live`: the process answers.

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use driftless_core::command;
-use driftless_core::{Liveness, Role};
+use driftless_core::engine::Kind;
+use driftless_core::latency::Histogram;
+use driftless_core::{Liveness, Role, Span};
 
 use super::problem::Problem;
 use super::visit::Visit;
@@ -36,6 +39,20 @@ impl Page {
         let _ = writeln!(self.0, "{after} {value}");
     }
 
+    /// A histogram in seconds, of which one family may have several, told apart by `labels`.
+    fn histogram(&mut self, name: &str, labels: &[(&str, &dyn Display)], histogram: &Histogram) {
+        let mut below = 0;
+        for (bound, count) in histogram.counts() {
+            below += count;
+            let bound = bound.map_or_else(|| "+Inf".to_owned(), |bound| seconds(bound).to_string());
+            let labels: Vec<_> =
+                labels.iter().copied().chain([("le", &bound as &dyn Display)]).collect();
+            self.sample(&format!("{name}_bucket"), &labels, below);
+        }
+        self.sample(&format!("{name}_sum"), labels, seconds(histogram.sum()));
+        self.sample(&format!("{name}_count"), labels, histogram.count());
+    }
+
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
@@ -52,10 +69,35 @@ pub(super) async fn metrics(
     let lanes = house.board.lanes();
     let mut page = Page(String::new());
     of_commands(&mut page, &lanes);
+    of_time(&mut page, &lanes);
     of_keys(&mut page, &lanes);
     of_groups(&mut page, &lanes);
     of_node(&mut page, &house, &lanes);
     Ok(([(header::CONTENT_TYPE, TEXT)], page.0).into_response())
+}
+
+fn seconds(span: Span) -> f64 {
+    Duration::from_nanos(span.0).as_secs_f64()
+}
+
+/// How long commands and syncs took.
+fn of_time(page: &mut Page, lanes: &[LaneFacts]) {
+    let all = |one: &dyn Fn(&LaneFacts) -> Histogram| {
+        let mut all = Histogram::default();
+        for lane in lanes {
+            all.add(&one(lane));
+        }
+        all
+    };
+    let help = "Time from taking a command of a client to answering it, by kind of command.";
+    page.family("command_seconds", "histogram", help);
+    for kind in Kind::ALL {
+        let name = format!("{kind:?}").to_ascii_lowercase();
+        let taken = all(&|lane| lane.latency[kind as usize]);
+        page.histogram("command_seconds", &[("kind", &name)], &taken);
+    }
+    page.family("fsync_seconds", "histogram", "Time that syncs of the log and of images took.");
+    page.histogram("fsync_seconds", &[], &all(&|lane| lane.syncs));
 }
 
 fn of_commands(page: &mut Page, lanes: &[LaneFacts]) {
