@@ -1,5 +1,10 @@
 //! What a row of the command table is made of.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::command::id::{CommandId, Scope};
 
 /// One row of the command table.
@@ -192,6 +197,27 @@ pub struct Argument {
 }
 
 impl Argument {
+    /// How it is written, as help and hints show it.
+    pub fn usage(&self) -> String {
+        let mut text = match self.kind {
+            "pure-token" => self.token.unwrap_or(self.name).to_owned(),
+            "oneof" => Self::joined(self.arguments, "|"),
+            "block" => Self::joined(self.arguments, " "),
+            _ => self.name.to_owned(),
+        };
+        if let Some(token) = self.token.filter(|_| self.kind != "pure-token") {
+            text = format!("{token} {text}");
+        }
+        if self.multiple {
+            text = format!("{text} [{text} ...]");
+        }
+        if self.optional { format!("[{text}]") } else { text }
+    }
+
+    fn joined(arguments: &[Self], between: &str) -> String {
+        arguments.iter().map(Self::usage).collect::<Vec<_>>().join(between)
+    }
+
     const fn new(name: &'static str, kind: &'static str) -> Self {
         let (token, key, arguments) = (None, None, &[]);
         Self { name, kind, token, key, optional: false, multiple: false, arguments }

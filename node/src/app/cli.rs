@@ -1,12 +1,22 @@
 //! `driftless cli`: one command, or a prompt.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::cell::RefCell;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use driftless_core::command::spec::Argument;
+use driftless_core::command::{self, Spec};
+
+use super::kv::{self, Retries};
+use super::prompt::{Names, Prompt, Word};
 use super::resp::{Answer, Connection};
 use super::show;
 
+/// Steps of a scan for names that complete a line, at most.
+const MOST_SCANS: usize = 100;
+/// Names that complete a line, about at most.
+const MOST_NAMES: usize = 100;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,6 +41,22 @@ pub(crate) struct Cli {
     /// Speak RESP3
     #[arg(short = '3')]
     resp3: bool,
+    /// Speak JSON lines to these servers (host:port, comma separated), and show server by server what each holds
+    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',', num_args = 0..=1,
+        default_missing_value = "localhost:7001,localhost:7002,localhost:7003")]
+    servers: Vec<String>,
+    /// With --servers: tries after the first one
+    #[arg(long, default_value_t = 3, value_name = "COUNT")]
+    retries: u32,
+    /// With --servers: milliseconds between two tries
+    #[arg(long, default_value_t = 500, value_name = "MS")]
+    retry_delay_ms: u64,
+    /// With --servers: milliseconds that a try may take
+    #[arg(long, default_value_t = 5_000, value_name = "MS")]
+    timeout_ms: u64,
+    /// Show answers as JSON
+    #[arg(long)]
+    json: bool,
     /// The command; without one, a prompt
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -38,6 +64,9 @@ pub(crate) struct Cli {
 
 /// Runs one command, or a prompt until its input ends.
 pub(crate) fn run(cli: &Cli) -> ExitCode {
+    if !cli.servers.is_empty() {
+        return by_lines(cli);
+    }
     let mut connection = match connect(cli) {
         Ok(connection) => connection,
         Err(error) => {
@@ -50,7 +79,7 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     }
     match connection.call(&cli.command) {
         Ok(answer) => {
-            print(&answer);
+            print(&answer, cli.json);
             if matches!(answer, Answer::Error(_)) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => {
@@ -58,6 +87,61 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn by_lines(cli: &Cli) -> ExitCode {
+    let retries = Retries {
+        count: cli.retries,
+        delay: Duration::from_millis(cli.retry_delay_ms),
+        patience: Duration::from_millis(cli.timeout_ms.max(1)),
+    };
+    let well = kv::run(&cli.servers, retries, cli.password.clone(), cli.json);
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What a line may begin with: the names of commands, and what may follow each.
+fn words() -> Vec<Word> {
+    let word = |spec: &Spec| {
+        let usage: Vec<_> = spec.docs.arguments.iter().map(Argument::usage).collect();
+        Word { name: spec.name.to_owned(), usage: usage.join(" ") }
+    };
+    command::all().map(word).collect()
+}
+
+/// Names of keys that begin with what was typed: some of them, if there are many.
+fn names(cli: &Cli) -> Names {
+    let connection = RefCell::new(connect(cli).ok());
+    Box::new(move |begun| {
+        let mut connection = connection.borrow_mut();
+        let Some(connection) = connection.as_mut() else { return Vec::new() };
+        let pattern = format!("{}*", begun.replace(['*', '?', '[', '\\'], "?"));
+        let (mut found, mut cursor) = (Vec::new(), "0".to_owned());
+        for _ in 0..MOST_SCANS {
+            let scan = ["SCAN", &cursor, "MATCH", &pattern, "COUNT", "1000"];
+            let Some((next, more)) = connection.call(&scan).ok().and_then(scanned) else { break };
+            found.extend(more);
+            cursor = next;
+            if cursor == "0" || found.len() > MOST_NAMES {
+                break;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    })
+}
+
+/// Where a scan goes on, and the names that are text.
+fn scanned(answer: Answer) -> Option<(String, Vec<String>)> {
+    let Answer::Array(parts) = answer else { return None };
+    let text = |answer| match answer {
+        Answer::Bulk(name) => String::from_utf8(name).ok(),
+        _ => None,
+    };
+    let mut parts = parts.into_iter();
+    let next = parts.next().and_then(text)?;
+    let Answer::Array(found) = parts.next()? else { return None };
+    Some((next, found.into_iter().filter_map(text).collect()))
 }
 
 fn connect(cli: &Cli) -> io::Result<Connection> {
@@ -79,15 +163,10 @@ fn connect(cli: &Cli) -> io::Result<Connection> {
 }
 
 fn prompt(cli: &Cli, connection: &mut Connection) -> ExitCode {
-    let terminal = io::stdin().is_terminal();
+    let text = format!("{}:{}> ", cli.host, cli.port);
+    let mut prompt = Prompt::new(&text, words(), names(cli));
     let mut failed = false;
-    let mut lines = io::stdin().lock().lines();
-    loop {
-        if terminal {
-            print!("{}:{}> ", cli.host, cli.port);
-            let _ = io::stdout().flush();
-        }
-        let Some(Ok(line)) = lines.next() else { break };
+    while let Some(line) = prompt.line() {
         let command = match split(&line) {
             Some(command) if command.is_empty() => continue,
             Some(command) => command,
@@ -106,7 +185,7 @@ fn prompt(cli: &Cli, connection: &mut Connection) -> ExitCode {
         match answered {
             Ok(answer) => {
                 failed |= matches!(answer, Answer::Error(_));
-                print(&answer);
+                print(&answer, cli.json);
             }
             Err(error) => {
                 failed = true;
@@ -114,12 +193,14 @@ fn prompt(cli: &Cli, connection: &mut Connection) -> ExitCode {
             }
         }
     }
-    if failed && !terminal { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed && !prompt.is_terminal() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn print(answer: &Answer) {
+fn print(answer: &Answer, json: bool) {
     let mut out = io::stdout().lock();
-    let written = if io::stdout().is_terminal() {
+    let written = if json {
+        out.write_all(format!("{}\n", show::json(answer)).as_bytes())
+    } else if io::stdout().is_terminal() {
         out.write_all(show::typed(answer).as_bytes())
     } else {
         out.write_all(&show::bare(answer))

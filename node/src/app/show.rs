@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use super::resp::Answer;
 
 /// The answer for a terminal, with a line end.
@@ -94,6 +96,24 @@ fn write_bare(answer: &Answer, bytes: &mut Vec<u8>) {
     bytes.push(b'\n');
 }
 
+/// The answer as JSON; bytes that are no text become text as well as they can.
+pub(crate) fn json(answer: &Answer) -> Value {
+    match answer {
+        Answer::Simple(text) | Answer::Double(text) => text.as_str().into(),
+        Answer::Error(text) => json!({"error": text}),
+        Answer::Integer(number) => (*number).into(),
+        Answer::Boolean(value) => (*value).into(),
+        Answer::Bulk(bytes) => String::from_utf8_lossy(bytes).into(),
+        Answer::Null => Value::Null,
+        Answer::Array(items) | Answer::Set(items) => items.iter().map(json).collect(),
+        Answer::Map(pairs) => {
+            let text =
+                |key| json(key).as_str().map_or_else(|| json(key).to_string(), str::to_owned);
+            Value::Object(pairs.iter().map(|(key, value)| (text(key), json(value))).collect())
+        }
+    }
+}
+
 fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {
@@ -138,6 +158,13 @@ mod tests {
         for (answer, shown) in cases {
             assert_eq!(typed(&answer), shown);
         }
+    }
+
+    #[test]
+    fn json_is_json() {
+        let pairs = vec![(bulk("k"), Answer::Array(vec![Answer::Integer(1), Answer::Null]))];
+        assert_eq!(json(&Answer::Map(pairs)).to_string(), r#"{"k":[1,null]}"#);
+        assert_eq!(json(&Answer::Error("ERR no".to_owned())).to_string(), r#"{"error":"ERR no"}"#);
     }
 
     #[test]

@@ -199,6 +199,11 @@ pub(super) fn own_stats(house: &House) -> Value {
     let groups = groups(&lanes);
     let replicas = || groups.iter().filter_map(|facts| facts.replica);
     let led = || replicas().filter(|replica| replica.role == Role::Leader);
+    let leaders = groups.iter().filter_map(|facts| Some((facts.group, facts.replica?)));
+    let leaders = leaders.filter(|(_, replica)| replica.role == Role::Leader);
+    let led_by_term: Vec<_> = leaders
+        .map(|(group, replica)| json!({"partition": group.0, "term": replica.term}))
+        .collect();
     json!({
         "node_id": name(house.node),
         "total_requests": sum(|lane| lane.commands),
@@ -216,6 +221,7 @@ pub(super) fn own_stats(house: &House) -> Value {
         "log_bytes": sum(|lane| lane.log_bytes),
         "partitions_led": led().count(),
         "partitions_held": replicas().count(),
+        "leads": led_by_term,
         "lag_entries": replicas().map(|replica| replica.last - replica.applied).sum::<u64>(),
         "latency": latency(&lanes),
     })

@@ -92,7 +92,8 @@ impl Listener {
         let mut stats: BTreeMap<NodeId, Option<Value>> =
             join_all(asked).await.into_iter().collect();
         stats.insert(house.node, Some(cluster::own_stats(&house)));
-        let leaders = cluster::leaders(&house);
+        let mut partitions = cluster::partitions(&house);
+        let leaders = join_claims(&mut partitions, &stats);
         let nodes: Vec<_> = members
             .iter()
             .map(|(node, member)| {
@@ -114,8 +115,65 @@ impl Listener {
             "replication_factor": board.placement.factor(),
             "bounds_us": bounds.collect::<Vec<_>>(),
             "nodes": nodes,
-            "partitions": cluster::partitions(&house),
+            "partitions": partitions,
             "events": events,
         })
+    }
+}
+
+/// Of a partition that this node holds no replica of it may not know the leader: those that say they lead it, do,
+/// the one with the highest term. How many partitions each node leads.
+fn join_claims(
+    partitions: &mut [Value],
+    stats: &BTreeMap<NodeId, Option<Value>>,
+) -> BTreeMap<NodeId, u64> {
+    let mut claims: BTreeMap<u64, (u64, NodeId)> = BTreeMap::new();
+    for (node, stats) in stats {
+        let leads = stats.as_ref().and_then(|stats| stats["leads"].as_array());
+        for claim in leads.into_iter().flatten() {
+            if let (Some(partition), Some(term)) =
+                (claim["partition"].as_u64(), claim["term"].as_u64())
+            {
+                let best = claims.entry(partition).or_insert((term, *node));
+                *best = (*best).max((term, *node));
+            }
+        }
+    }
+    let mut led = BTreeMap::new();
+    for facts in partitions {
+        let claim = facts["partition"].as_u64().and_then(|partition| claims.get(&partition));
+        if let Some((term, node)) = claim {
+            facts["leader"] = cluster::name(*node).into();
+            facts["term"] = (*term).into();
+            *led.entry(*node).or_default() += 1;
+        } else {
+            // Nobody who was asked leads it.
+            facts["leader"] = Value::Null;
+        }
+    }
+    led
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_claim_to_a_partition_counts() {
+        let mut partitions: Vec<_> =
+            (1..=3).map(|id| json!({"partition": id, "leader": "node-9", "term": 1})).collect();
+        let leads = |claims: &[(u64, u64)]| {
+            let claim = |(id, term): &(u64, u64)| json!({"partition": id, "term": term});
+            Some(json!({"leads": claims.iter().map(claim).collect::<Vec<_>>()}))
+        };
+        let stats = BTreeMap::from([
+            (NodeId(1), leads(&[(1, 4), (2, 7)])),
+            (NodeId(2), leads(&[(1, 5)])),
+            (NodeId(3), None),
+        ]);
+        let led = join_claims(&mut partitions, &stats);
+        let leaders: Vec<_> = partitions.iter().map(|facts| facts["leader"].clone()).collect();
+        assert_eq!(leaders, [json!("node-2"), json!("node-1"), Value::Null]);
+        assert_eq!(led, BTreeMap::from([(NodeId(1), 1), (NodeId(2), 1)]));
     }
 }
