@@ -4,6 +4,8 @@
 //! taken for other JSON, as `"123"` would. Any other JSON is kept as it was written. Bytes that are no JSON are a
 //! string.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 /// What is kept of a value that was written as `text`, which may be JSON or not.
@@ -23,6 +25,15 @@ pub(super) fn show(bytes: &[u8]) -> Option<String> {
         return Some(text.trim().replace(['\r', '\n'], " "));
     }
     Some(serde_json::Value::from(text).to_string())
+}
+
+/// The longest time that a key may be given, in seconds: three hundred years.
+const MOST_SECONDS: f64 = 1e10;
+
+/// A span from a number of seconds, if it is one that a key may be given; at least a millisecond.
+pub(super) fn span(seconds: f64) -> Option<Duration> {
+    let fits = seconds > 0.0 && seconds <= MOST_SECONDS;
+    fits.then(|| Duration::from_secs_f64(seconds).max(Duration::from_millis(1)))
 }
 
 fn is_json(text: &str) -> bool {
@@ -48,6 +59,15 @@ mod tests {
             r#"[1, "two", null]"#,
         ] {
             assert_eq!(show(&keep(text)).as_deref(), Some(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_given_some_time() {
+        assert_eq!(span(1.5), Some(Duration::from_millis(1_500)));
+        assert_eq!(span(5e-324), Some(Duration::from_millis(1)));
+        for number in [0.0, -1.0, 1e11, f64::INFINITY, f64::NAN] {
+            assert_eq!(span(number), None, "{number}");
         }
     }
 

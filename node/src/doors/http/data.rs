@@ -61,8 +61,8 @@ pub(super) async fn put(
 }
 
 fn span(seconds: f64) -> Result<Duration, Problem> {
-    let span = Duration::try_from_secs_f64(seconds).ok().filter(|span| span.as_millis() > 0);
-    span.ok_or_else(|| Problem::bad_request("A ttl is a number of seconds above 0"))
+    let why = "A ttl is a number of seconds above 0, and not above 10000000000";
+    text::span(seconds).ok_or_else(|| Problem::bad_request(why))
 }
 
 /// `GET /get/<key>`: as JSON, or as the bytes that are kept if the head asks for those.

@@ -168,7 +168,12 @@ fn of_groups(page: &mut Page, lanes: &[LaneFacts]) {
             u64::from(replica.role == Role::Leader)
         }),
         ("partition_term", "gauge", "Term of the partition's group.", |replica| replica.term),
-        ("partition_commit_index", "counter", "Last committed entry.", |replica| replica.commit),
+        (
+            "partition_committed_total",
+            "counter",
+            "Entries committed since the partition began.",
+            |replica| replica.commit,
+        ),
         ("partition_lag_entries", "gauge", "Entries held that are not applied yet.", |replica| {
             replica.last.saturating_sub(replica.applied)
         }),

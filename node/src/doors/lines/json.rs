@@ -7,6 +7,7 @@ use driftless_core::{Liveness, NodeId, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::super::text;
 use super::words::not_primary;
 use super::{Caller, Said, told};
 use crate::gate::{Expiry, Refusal};
@@ -67,7 +68,7 @@ async fn on_key(caller: &mut Caller, command: &str, key: &str, asked: &Asked) ->
             let Some(value) = &asked.value else {
                 return error(server, Some(key), "Value is required");
             };
-            let expiry = match asked.ttl.map(seconds) {
+            let expiry = match asked.ttl.map(text::span) {
                 None => Expiry::Never,
                 Some(Some(span)) => Expiry::After(span),
                 Some(None) => return error(server, Some(key), INVALID_TTL),
@@ -86,7 +87,7 @@ async fn on_key(caller: &mut Caller, command: &str, key: &str, asked: &Asked) ->
             Err(refusal) => Err(refusal),
         },
         _ => {
-            let Some(span) = asked.ttl.and_then(seconds) else {
+            let Some(span) = asked.ttl.and_then(text::span) else {
                 return error(server, Some(key), INVALID_TTL);
             };
             match session.expire(name, span).await {
@@ -117,11 +118,6 @@ fn found(server: NodeId, key: &str, value: &[u8], expiry: Expiry) -> String {
         Expiry::After(span) => in_seconds(span),
     };
     success(server, json!({"key": key, "value": value, "ttl": ttl}))
-}
-
-/// A span from a number of seconds, if it is one that can be waited for.
-fn seconds(number: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number).ok().filter(|span| span.as_millis() > 0)
 }
 
 /// Whole seconds, rounded up: what is there is never said to have ended.
