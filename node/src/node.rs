@@ -134,10 +134,11 @@ async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
     let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
     let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
-    let mut others = Doors { lines: None, http: None };
+    let mut others = Doors { lines: None, http: None, grpc: None };
     for (name, at, door) in [
         ("lines-port", settings.lines_at, &mut others.lines),
         ("http-port", settings.http_at, &mut others.http),
+        ("grpc-port", settings.grpc_at, &mut others.grpc),
     ] {
         if let Some(at) = at {
             let bound = net::bind_doors(at, 1).await.map_err(refused(name, at))?;
@@ -374,7 +375,7 @@ fn about(settings: &Settings) -> About {
         clients: settings.clients_at.port(),
         lines: settings.lines_at.map_or(0, |at| at.port()),
         http: settings.http_at.map_or(0, |at| at.port()),
-        ..About::default()
+        grpc: settings.grpc_at.map_or(0, |at| at.port()),
     }
 }
 

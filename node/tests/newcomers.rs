@@ -63,6 +63,8 @@ impl Node<'_> {
             "0",
             "--http-port",
             "0",
+            "--grpc-port",
+            "0",
             "--gossip-port",
             &gossip,
             "--peers",

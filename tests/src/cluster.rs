@@ -29,6 +29,7 @@ struct Node {
     gossip_port: u16,
     lines_port: u16,
     http_port: u16,
+    grpc_port: u16,
 }
 
 impl Cluster {
@@ -45,6 +46,7 @@ impl Cluster {
             gossip_port: free_port(),
             lines_port: free_port(),
             http_port: free_port(),
+            grpc_port: free_port(),
         };
         let mut cluster = Self {
             nodes: (0..nodes).map(node).collect(),
@@ -88,6 +90,11 @@ impl Cluster {
     /// Where HTTP is spoken.
     pub fn http_address(&self, at: usize) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].http_port))
+    }
+
+    /// Where gRPC is spoken.
+    pub fn grpc_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].grpc_port))
     }
 
     /// Where clients reach it, as an address for the `redis` crate.
@@ -160,6 +167,7 @@ impl Cluster {
             .args(["--gossip-port", &node.gossip_port.to_string()])
             .args(["--lines-port", &node.lines_port.to_string()])
             .args(["--http-port", &node.http_port.to_string()])
+            .args(["--grpc-port", &node.grpc_port.to_string()])
             .arg("--data-dir")
             .arg(self.directory.join(format!("node{}", at + 1)))
             .args(&self.arguments)

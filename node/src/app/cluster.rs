@@ -121,9 +121,17 @@ fn plan(wanted: &Start) -> Result<LocalCluster, Failure> {
     let nodes = (1..=wanted.nodes).map(|node| {
         let port = wanted.first_port + (node - 1) as u16;
         let data_dir = wanted.data_dir.join(format!("node{node}"));
-        // As far from the port for clients as they are by default.
-        let (gossip_port, lines_port, http_port) = (port + 10_000, port + 622, port + 1_622);
-        LocalNode { node, pid: 0, port, gossip_port, lines_port, http_port, data_dir }
+        // As far from the port for clients as they are by default; gRPC's is so far that there may be none.
+        LocalNode {
+            node,
+            pid: 0,
+            port,
+            gossip_port: port + 10_000,
+            lines_port: port + 622,
+            http_port: port + 1_622,
+            grpc_port: port.checked_add(43_672).unwrap_or(0),
+            data_dir,
+        }
     });
     Ok(LocalCluster {
         replication_factor: settings.shared.replication_factor,

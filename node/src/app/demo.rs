@@ -278,9 +278,8 @@ fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
             pid: 0,
             port: client.local_addr()?.port(),
             gossip_port: socket.local_addr()?.port(),
-            lines_port: 0,
-            http_port: 0,
             data_dir: dir.join(format!("node{node}")),
+            ..LocalNode::default()
         });
     }
     Ok(LocalCluster {

@@ -35,7 +35,7 @@ pub(crate) struct LocalCluster {
 }
 
 /// One of its nodes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LocalNode {
     /// Its number.
@@ -52,6 +52,9 @@ pub(crate) struct LocalNode {
     /// Its port for HTTP; 0: none.
     #[serde(default)]
     pub(crate) http_port: u16,
+    /// Its port for gRPC; 0: none.
+    #[serde(default)]
+    pub(crate) grpc_port: u16,
     /// Its files.
     pub(crate) data_dir: PathBuf,
 }
@@ -115,6 +118,7 @@ impl LocalCluster {
         flag("gossip-port", this.gossip_port.to_string());
         flag("lines-port", this.lines_port.to_string());
         flag("http-port", this.http_port.to_string());
+        flag("grpc-port", this.grpc_port.to_string());
         flag("data-dir", this.data_dir.display().to_string());
         flag("peers", peers.join(","));
         // Variables that describe one node would be the same for all of them.
@@ -219,8 +223,7 @@ mod tests {
         let data_dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&data_dir).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (gossip_port, lines_port, http_port) = (0, 0, 0);
-        LocalNode { node: 1, pid: 1, port: free, gossip_port, lines_port, http_port, data_dir }
+        LocalNode { node: 1, port: free, data_dir, ..LocalNode::default() }
     }
 
     #[test]

@@ -132,9 +132,6 @@ fn serve(flags: Flags, check: bool, interactive: bool) -> Result<(), NodeError> 
         return Ok(());
     }
     log::start(&settings)?;
-    if let Some(port) = settings.grpc_port {
-        tracing::warn!(port, "grpc-port: this version has no gRPC door yet");
-    }
     let claim = Claim::new(&settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

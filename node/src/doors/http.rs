@@ -8,7 +8,6 @@ mod metrics;
 mod openapi;
 mod peers;
 mod problem;
-mod visit;
 
 use std::sync::Arc;
 
@@ -19,9 +18,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 
+use super::visit::Visit;
 use super::{House, Visitor};
 use problem::Problem;
-use visit::Visit;
 
 /// The largest request that is taken.
 const MOST_BYTES: usize = 64 << 20;

@@ -1,9 +1,11 @@
 //! The doors beside Redis's own. Each is thin: it reads what was asked, asks the engines through the
 //! [`Gate`](crate::gate::Gate), and writes what they told.
 
+mod grpc;
 mod http;
 mod lines;
 mod text;
+mod visit;
 
 use std::future::poll_fn;
 use std::io;
@@ -52,6 +54,8 @@ pub struct Doors {
     pub lines: Option<Door>,
     /// For HTTP.
     pub http: Option<Door>,
+    /// For gRPC.
+    pub grpc: Option<Door>,
 }
 
 /// Opens the doors, on the thread that calls; at most `most` connections at a time, each.
@@ -63,6 +67,10 @@ pub fn open(house: &Arc<House>, doors: Doors, most: usize) -> io::Result<()> {
     if let Some(door) = doors.http {
         let (house, router) = (house.clone(), http::router(house.clone()));
         accept(door, most, move |visitor| http::serve(house.clone(), router.clone(), visitor))?;
+    }
+    if let Some(door) = doors.grpc {
+        let (house, router) = (house.clone(), grpc::router(house));
+        accept(door, most, move |visitor| grpc::serve(house.clone(), router.clone(), visitor))?;
     }
     Ok(())
 }

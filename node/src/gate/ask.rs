@@ -124,6 +124,31 @@ impl Session {
         self.ask(&[b"PEXPIRE", key, span.as_bytes()]).await.and_then(|answer| flag(&answer))
     }
 
+    /// Lets a key live on; whether it was there.
+    pub async fn persist(&mut self, key: &[u8]) -> Told<bool> {
+        let both: [&[&[u8]]; 2] = [&[b"PERSIST", key], &[b"EXISTS", key]];
+        let [_, there] = self.ask_both(both).await?;
+        flag(&there)
+    }
+
+    /// A page of about `count` keys from a cursor on, or the last one.
+    pub async fn scan_page(
+        &mut self,
+        cursor: u64,
+        pattern: &[u8],
+        count: u64,
+    ) -> Told<(u64, Vec<Vec<u8>>)> {
+        let (mut cursor, mut found) = (cursor, Vec::new());
+        loop {
+            let (next, more) = self.scan(cursor, pattern, count).await?;
+            found.extend(more);
+            cursor = next;
+            if cursor == 0 || found.len() as u64 >= count {
+                return Ok((cursor, found));
+            }
+        }
+    }
+
     /// Some of the keys from a cursor on, and where to go on; 0 is the beginning, and the end. `pattern`: a glob.
     pub async fn scan(
         &mut self,
@@ -158,4 +183,28 @@ fn flag(answer: &Answer) -> Told<bool> {
 
 fn unexpected(answer: &Answer) -> Refusal {
     Refusal::Wrong(format!("ERR the node answered with {answer:?}"))
+}
+
+/// A glob for all keys that begin with `prefix`.
+pub fn starts_with(prefix: &[u8]) -> Vec<u8> {
+    let mut pattern = Vec::new();
+    for byte in prefix {
+        if b"*?[]\\^".contains(byte) {
+            pattern.push(b'\\');
+        }
+        pattern.push(*byte);
+    }
+    pattern.push(b'*');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_taken_as_it_is() {
+        assert_eq!(starts_with(b"a*[b"), br"a\*\[b*");
+        assert_eq!(starts_with(b""), b"*");
+    }
 }

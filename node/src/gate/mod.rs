@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 
-pub use ask::{Expiry, Refusal};
+pub use ask::{Expiry, Refusal, starts_with};
 
 use crate::answer::{Answer, put_command};
 use crate::engine::{Inbox, Note};

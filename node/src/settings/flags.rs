@@ -67,7 +67,7 @@ pub struct Flags {
     /// What the door for lines does with a key that another node leads: forward, or reject [default: forward]
     #[arg(long, env = "DRIFTLESS_FOLLOWERS", value_name = "WHAT")]
     pub followers: Option<String>,
-    /// Port of the gRPC door [default: 50050 + node-num]
+    /// Port for gRPC; 0 shuts that door [default: 50050 + node-num]
     #[arg(long, env = "GRPC_PORT", value_name = "PORT")]
     pub grpc_port: Option<u16>,
     /// Password that clients must give

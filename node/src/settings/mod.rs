@@ -23,6 +23,7 @@ const CLIENT_PORT: u32 = 6_378;
 const NODE_PORT: u32 = 16_378;
 const LINES_PORT: u32 = 7_000;
 const HTTP_PORT: u32 = 8_000;
+const GRPC_PORT: u32 = 50_050;
 
 /// The settings of a node, checked.
 #[derive(Clone, Debug)]
@@ -51,8 +52,8 @@ pub struct Settings {
     pub advertised: SocketAddr,
     /// What clients must give.
     pub password: Option<String>,
-    /// Whether a port was chosen for the gRPC door, which this version does not have yet.
-    pub grpc_port: Option<u16>,
+    /// Where gRPC is listened to, if anywhere.
+    pub grpc_at: Option<SocketAddr>,
     /// Most clients at a time.
     pub max_clients: u32,
     /// Bytes of unread answers before a client is hung up on.
@@ -179,7 +180,7 @@ impl Settings {
             nodes_at,
             advertised: SocketAddr::new(advertise, nodes_at.port()),
             password: flags.password.clone(),
-            grpc_port: flags.grpc_port,
+            grpc_at: door_at(bind, flags.grpc_port, GRPC_PORT + node),
             max_clients: at_least("max-clients", flags.max_clients.unwrap_or(10_000), 1)?,
             client_output_bytes: at_least(
                 "client-output-bytes",
@@ -218,6 +219,7 @@ impl Settings {
             ("port", self.clients_at.port().to_string()),
             ("lines-port", self.lines_at.map_or(0, |at| at.port()).to_string()),
             ("http-port", self.http_at.map_or(0, |at| at.port()).to_string()),
+            ("grpc-port", self.grpc_at.map_or(0, |at| at.port()).to_string()),
             ("followers", format!("{:?}", self.followers).to_lowercase()),
             ("gossip-port", self.nodes_at.port().to_string()),
             ("advertise", self.advertised.ip().to_string()),

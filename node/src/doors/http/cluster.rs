@@ -16,9 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::data;
 use super::problem::Problem;
-use super::visit::Visit;
 use crate::board::{GroupFacts, LaneFacts, MemberFacts};
 use crate::doors::House;
+use crate::doors::visit::Visit;
 
 type Told = Result<Json<Value>, Problem>;
 

@@ -18,10 +18,10 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::visit::Visit;
 use super::{cluster, peers};
 use crate::clock;
 use crate::doors::House;
+use crate::doors::visit::Visit;
 
 /// Between two messages.
 const EVERY: Duration = Duration::from_secs(1);

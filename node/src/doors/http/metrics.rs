@@ -15,9 +15,9 @@ use driftless_core::latency::Histogram;
 use driftless_core::{Liveness, Role, Span};
 
 use super::problem::Problem;
-use super::visit::Visit;
 use crate::board::{GroupFacts, LaneFacts, ReplicaFacts};
 use crate::doors::House;
+use crate::doors::visit::Visit;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -1,0 +1,14 @@
+//! What the gRPC door takes and answers: code made of `proto/driftless/v1/driftless.proto`.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    reason = "it is not written by hand"
+)]
+
+tonic::include_proto!("driftless.v1");
+
+/// The protocol, described, for reflection.
+pub const DESCRIPTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/driftless.bin"));
