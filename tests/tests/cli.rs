@@ -1,4 +1,4 @@
-//! The interactive client, fed by a pipe: what document C shows.
+//! The interactive client, fed by a pipe.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn numberless(text: &str) -> String {
 }
 
 #[test]
-fn the_session_of_the_document_goes_as_it_shows() {
+fn a_session_goes_as_it_should() {
     let cluster = Cluster::start(3, &[]);
     let servers: Vec<_> = (0..3).map(|at| cluster.lines_address(at).to_string()).collect();
     let servers = servers.join(",");

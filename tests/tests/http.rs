@@ -1,4 +1,4 @@
-//! The door for HTTP: what documents A and D show, the description it gives of itself, and what it refuses.
+//! The door for HTTP: the examples of `examples/d.txt`, the description it gives of itself, and what it refuses.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ fn put(address: SocketAddr, key: &str, value: &Value) {
 }
 
 #[test]
-fn the_examples_of_the_documents_are_answered_as_they_show() {
+fn the_examples_are_answered_as_they_show() {
     let cluster = Cluster::start(3, &[]);
     all_are_known(&cluster);
     for example in examples(include_str!("examples/d.txt")) {

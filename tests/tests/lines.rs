@@ -1,4 +1,4 @@
-//! The door for lines: what documents B and C show, line by line, against a real cluster.
+//! The door for lines: the examples of `examples/b.txt` and `c.txt`, line by line, against a real cluster.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -38,7 +38,7 @@ impl Caller {
 }
 
 #[test]
-fn the_examples_of_both_documents_are_answered_as_they_show() {
+fn the_examples_are_answered_as_they_show() {
     let cluster = Cluster::start(3, &[]);
     let mut callers: Vec<_> = (0..3).map(|at| Caller::new(cluster.lines_address(at))).collect();
     let files =

@@ -1,4 +1,4 @@
-//! `serve --interactive`: asks for what every node must be told, as document A's run script does.
+//! `serve --interactive`: asks for what every node must be told, for who starts one by hand.
 
 use std::io::{self, BufRead, Write};
 

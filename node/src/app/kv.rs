@@ -1,4 +1,4 @@
-//! `driftless cli --servers`: the interactive client of document C. It speaks JSON lines, and shows server by server
+//! `driftless cli --servers`: a client that speaks JSON lines, and shows server by server
 //! what each of them holds.
 
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Commands a line: a JSON object, as document C has them, or words, as document B has them. Each is answered
+//! A command a line: a JSON object, or words, as programs send them that were written for smaller stores. Each is answered
 //! by one line of JSON. What a line begins with tells which it is.
 
 mod json;

@@ -30,7 +30,7 @@ const DOOR_PAUSE: Duration = Duration::from_millis(100);
 pub enum Followers {
     /// It passes it on.
     Forward,
-    /// It refuses it, as a secondary of document B does. Only the door for lines does.
+    /// It refuses it, and says who serves the key. Only the door for lines does.
     Reject,
 }
 

@@ -41,7 +41,7 @@ fn word(liveness: Liveness) -> &'static str {
     }
 }
 
-/// `GET /membership`, as document A has it.
+/// `GET /membership`: who is in the cluster, as gossip sees it.
 pub(super) async fn membership(
     State(house): State<Arc<House>>,
     Extension(visit): Extension<Arc<Visit>>,

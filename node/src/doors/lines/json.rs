@@ -1,4 +1,4 @@
-//! Document C: an object on a line, `{"command":"SET","key":"user:123","value":"John Doe"}`.
+//! An object on a line, `{"command":"SET","key":"user:123","value":"John Doe"}`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Document B: words on a line, `SET user:1 {"name":"Alice"}`.
+//! Words on a line, `SET user:1 {"name":"Alice"}`.
 
 use driftless_core::{GroupId, NodeId, Role};
 use serde_json::json;
