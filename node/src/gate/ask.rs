@@ -43,6 +43,8 @@ impl Refusal {
         match error.split_once(' ').map_or(error.as_str(), |(code, _)| code) {
             "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::NotAllowed(error),
             "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotNow(error),
+            // Whoever is one too many is told so instead of an answer.
+            _ if error.starts_with("ERR max number of clients") => Self::NotNow(error),
             _ => Self::Wrong(error),
         }
     }

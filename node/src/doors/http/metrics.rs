@@ -160,9 +160,21 @@ impl Page {
     }
 }
 
-/// One number a partition held here, of which there are a few hundred at most.
+/// A family of numbers, one a partition: its name, kind, help and number.
+type Row = (&'static str, &'static str, &'static str, fn(&ReplicaFacts) -> u64);
+
+/// Partitions held here up to which each has numbers of its own.
+const MOST_PARTITIONS: usize = 1_000;
+
+/// What the replicas here do, all together and, if there are not too many, one by one.
 fn of_groups(page: &mut Page, lanes: &[LaneFacts]) {
-    type Row = (&'static str, &'static str, &'static str, fn(&ReplicaFacts) -> u64);
+    let held = replicas(lanes).count();
+    page.single("partitions_held", "gauge", "Partitions of which a replica is held here.", held);
+    let led = replicas(lanes).filter(|(_, replica)| replica.role == Role::Leader).count();
+    page.single("partitions_led", "gauge", "Partitions that this node leads.", led);
+    if held > MOST_PARTITIONS {
+        return;
+    }
     let rows: [Row; 5] = [
         ("partition_leader", "gauge", "1 where this node leads the partition.", |replica| {
             u64::from(replica.role == Role::Leader)
