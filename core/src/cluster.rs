@@ -58,6 +58,11 @@ impl ClusterTurn<'_> {
         self.cluster.swim.receive(from, bytes, self.out);
     }
 
+    /// Somebody of the cluster may be found at this address.
+    pub fn seed(&mut self, address: SocketAddr) {
+        self.cluster.swim.seed(address);
+    }
+
     /// The node is about to stop: tell the others. Afterwards it answers and starts nothing.
     pub fn leave(&mut self) {
         self.cluster.swim.leave(self.out);

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_core::cluster::{Cluster, ClusterConfig, ClusterOutputs};
-use driftless_core::rng::Seed;
+use driftless_core::cluster::{Cluster, ClusterOutputs};
 use driftless_core::{Event, LaneId, NodeId};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use crate::board::Board;
@@ -38,24 +37,11 @@ pub struct Gossip {
     pub node: NodeId,
     /// Where it is shown who the members are.
     pub board: Arc<Board>,
+    /// Where nodes were found that had not answered before.
+    pub found: mpsc::Receiver<SocketAddr>,
 }
 
 impl Gossip {
-    /// A machine that goes by `config`.
-    pub fn new(
-        config: ClusterConfig,
-        seed: Seed,
-        socket: Datagrams,
-        engines: Vec<Arc<Inbox>>,
-        addresses: watch::Sender<Addresses>,
-        links: Arc<Links>,
-        board: Arc<Board>,
-    ) -> Self {
-        let node = config.node;
-        let cluster = Cluster::new(config, seed);
-        Self { cluster, socket, engines, addresses, links, node, board }
-    }
-
     /// Gossips until told to leave, says goodbye, and ends.
     pub async fn run(mut self, mut leave: oneshot::Receiver<()>) {
         let mut clock = Clock::new();
@@ -63,12 +49,16 @@ impl Gossip {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         let mut received: Option<(usize, SocketAddr)> = None;
         let mut leaving = false;
+        let mut seed = None;
         loop {
             out.clear();
             let mut turn = self.cluster.turn(clock.now(), &mut out);
             if let Some((length, from)) = received.take() {
                 self.engines.iter().for_each(|engine| engine.count_datagram());
                 turn.receive(from, &buffer[..length]);
+            }
+            if let Some(address) = seed.take() {
+                turn.seed(address);
             }
             if leaving {
                 turn.leave();
@@ -89,6 +79,7 @@ impl Gossip {
                     // The system reports here that an earlier datagram found no one; probes find that out anyway.
                     Err(error) => tracing::debug!(%error, "gossip"),
                 },
+                Some(address) = self.found.recv() => seed = Some(address),
                 () = sleep_until(due.into()) => (),
             }
         }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftless_core::cluster::ClusterConfig;
+use driftless_core::cluster::{Cluster, ClusterConfig};
 use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Server};
 use driftless_core::placement::{Placement, Site};
 use driftless_core::rng::Seed;
@@ -49,8 +49,10 @@ pub async fn run(
     let nodes = ports.nodes.open().map_err(NodeError::system("listening to nodes"))?;
     net::spawn(links.clone().accept(nodes));
     // Nodes that start together all answer each other here, so whoever does not fit in learns it before it serves.
-    let cluster = cluster_config(&settings).await;
-    let silent = links.inquire(&cluster.seeds).await;
+    let mut cluster = cluster_config(&settings).await;
+    let (silent, found) = links.inquire(&cluster.seeds).await;
+    // Where nodes are, in the place of whatever doors of theirs were named.
+    cluster.seeds = silent.iter().copied().chain(found).collect();
     refused(&mut failed)?;
 
     disks.claim()?;
@@ -61,23 +63,25 @@ pub async fn run(
     let lanes = Lanes { doors: ports.clients, inboxes: &inboxes, board: &board };
     let engines = start_engines(&settings, &mut disks, lanes, seed, &shutdown).await?;
     refused(&mut failed)?;
-    let gossip = Gossip::new(
-        cluster,
-        seed,
-        ports.gossip,
-        inboxes.clone(),
-        told,
-        links.clone(),
-        board.clone(),
-    );
+    let (tell, found) = mpsc::channel(8);
+    let gossip = Gossip {
+        cluster: Cluster::new(cluster, seed),
+        socket: ports.gossip,
+        engines: inboxes.clone(),
+        addresses: told,
+        links: links.clone(),
+        node: settings.node,
+        board: board.clone(),
+        found,
+    };
     let (leave, left) = oneshot::channel();
     let gossip = net::spawn(gossip.run(left));
     links.serve();
-    links.keep_asking(silent);
+    links.keep_asking(silent, tell);
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
-    let _open = open_doors(&settings, ports.others, &inboxes, board)?;
+    let _open = open_doors(&settings, ports.others, &inboxes, board, links)?;
     ready(&settings);
     let outcome = tokio::select! {
         biased;
@@ -134,7 +138,7 @@ async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
     let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
     let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
-    let mut others = Doors { lines: None, http: None, grpc: None };
+    let mut others = Doors { lines: None, http: None, grpc: None, passed: None };
     for (name, at, door) in [
         ("lines-port", settings.lines_at, &mut others.lines),
         ("http-port", settings.http_at, &mut others.http),
@@ -208,11 +212,17 @@ fn open_doors(
     doors: Doors,
     engines: &[Arc<Inbox>],
     board: Arc<Board>,
+    links: Arc<Links>,
 ) -> Result<oneshot::Sender<()>, NodeError> {
+    let mut doors = doors;
+    if settings.http_with_nodes {
+        doors.passed = Some(links.pass_on());
+    }
     let house = Arc::new(House {
         node: settings.node,
         gate: Gate::new(engines.to_vec()),
         board,
+        links,
         followers: settings.followers,
     });
     let (open, shut) = oneshot::channel::<()>();
@@ -374,7 +384,11 @@ fn about(settings: &Settings) -> About {
     About {
         clients: settings.clients_at.port(),
         lines: settings.lines_at.map_or(0, |at| at.port()),
-        http: settings.http_at.map_or(0, |at| at.port()),
+        http: match settings.http_at {
+            Some(at) => at.port(),
+            None if settings.http_with_nodes => settings.nodes_at.port(),
+            None => 0,
+        },
         grpc: settings.grpc_at.map_or(0, |at| at.port()),
     }
 }

@@ -45,6 +45,13 @@ pub(crate) fn member(
 }
 
 impl Swim {
+    /// Somebody may be found at this address. Who has left looks for nobody.
+    pub(crate) fn seed(&mut self, address: SocketAddr) {
+        if self.presence == Presence::Member {
+            self.seeds.add(address, self.config.address, self.now);
+        }
+    }
+
     /// The node is about to stop.
     pub(crate) fn leave(&mut self, out: &mut ClusterOutputs) {
         if self.presence == Presence::Left {

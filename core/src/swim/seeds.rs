@@ -32,15 +32,21 @@ struct Seed {
 
 impl Seeds {
     pub(crate) fn new(addresses: &[SocketAddr], own: SocketAddr) -> Self {
-        let mut seeds: Vec<Seed> = Vec::new();
+        let mut seeds = Self { seeds: Vec::new(), next_at: None };
         for &address in addresses {
-            if address != own && seeds.iter().all(|seed| seed.address != address) {
-                seeds.push(Seed { address, node: None });
-            }
+            seeds.add(address, own, Instant(0));
         }
-        seeds.truncate(SEEDS_MAX);
-        let next_at = (!seeds.is_empty()).then_some(Instant(0));
-        Self { seeds, next_at }
+        seeds
+    }
+
+    /// One more to knock at, from `now` on.
+    pub(crate) fn add(&mut self, address: SocketAddr, own: SocketAddr, now: Instant) {
+        let known = self.seeds.iter().any(|seed| seed.address == address);
+        if address == own || known || self.seeds.len() == SEEDS_MAX {
+            return;
+        }
+        self.seeds.push(Seed { address, node: None });
+        self.next_at = Some(self.next_at.map_or(now, |at| at.min(now)));
     }
 
     /// Something came from `from`, sent by `node`.

@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::net::TcpStream;
 use crate::settings::Shared;
 
-const MAGIC: &[u8; 4] = b"DRFT";
+/// What a greeting begins with.
+pub const MAGIC: [u8; 4] = *b"DRFT";
 /// Version of everything that nodes say to each other.
 pub const VERSION: u16 = 3;
 const HEAD_BYTES: usize = 8;
@@ -85,7 +86,7 @@ impl Hello {
 
     /// Writes it to the end of `buffer`.
     pub fn put(&self, buffer: &mut Vec<u8>) {
-        buffer.extend_from_slice(MAGIC);
+        buffer.extend_from_slice(&MAGIC);
         put_u16(buffer, VERSION);
         put_u16(buffer, 0);
         put_u32(buffer, self.node.0);

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::{Hello, HelloError, Links};
@@ -22,11 +23,15 @@ const NAMESAKE_TRIES: u32 = 10;
 
 impl Links {
     /// Asks everybody at these addresses who they are, and where they last heard of this node. Who does not answer
-    /// in time is not there; those are returned.
-    pub async fn inquire(self: &Arc<Self>, peers: &[SocketAddr]) -> Vec<SocketAddr> {
+    /// in time is not there; those are returned. And where those that did answer are reached by nodes: `peers` may name any
+    /// of their doors.
+    pub async fn inquire(
+        self: &Arc<Self>,
+        peers: &[SocketAddr],
+    ) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let mut asked = BTreeSet::from([self.advertised]);
         let mut next: BTreeSet<_> = peers.iter().copied().collect();
-        let mut silent = Vec::new();
+        let (mut silent, mut found) = (Vec::new(), Vec::new());
         while !next.is_empty() {
             let fresh: Vec<_> =
                 std::mem::take(&mut next).into_iter().filter(|at| asked.insert(*at)).collect();
@@ -37,22 +42,34 @@ impl Links {
             // All of them are asked before any answer is waited for.
             for answer in asking.collect::<Vec<_>>() {
                 match answer.await {
-                    Ok((_, Ok(theirs))) => next.extend(theirs.heard_at),
+                    Ok((_, Ok(theirs))) => {
+                        next.extend(theirs.heard_at);
+                        found.push(theirs.address);
+                    }
                     Ok((address, Err(_))) => silent.push(address),
                     Err(_) => (),
                 }
             }
         }
-        silent
+        (silent, found)
     }
 
-    /// Asks those that have not answered yet, until each has.
-    pub fn keep_asking(self: &Arc<Self>, mut silent: Vec<SocketAddr>) {
+    /// Asks those that have not answered yet, until each has; where they are reached by nodes goes to `tell`.
+    pub fn keep_asking(
+        self: &Arc<Self>,
+        mut silent: Vec<SocketAddr>,
+        tell: mpsc::Sender<SocketAddr>,
+    ) {
         let links = self.clone();
         net::spawn(async move {
             while !silent.is_empty() {
                 sleep(links.reconnect).await;
-                silent = links.inquire(&silent).await;
+                let (still, found) = links.inquire(&silent).await;
+                silent = still;
+                for address in found {
+                    // Nobody listens any more once the node stops.
+                    let _ = tell.send(address).await;
+                }
             }
         });
     }

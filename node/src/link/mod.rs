@@ -6,19 +6,19 @@ mod inquiry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use driftless_core::{LaneId, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-pub use hello::{Hello, HelloError, VERSION};
+pub use hello::{Hello, HelloError, MAGIC, VERSION};
 
 use crate::engine::{Inbox, Note};
 use crate::error::NodeError;
-use crate::net::{self, Listener, TcpStream};
+use crate::net::{self, Detached, Listener, TcpStream};
 use crate::settings::{Settings, Shared};
 
 /// Where the other nodes are, as far as gossip has told.
@@ -28,6 +28,9 @@ pub type Addresses = Arc<BTreeMap<NodeId, SocketAddr>>;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// How long no connection is accepted after the system has refused one.
 const DOOR_PAUSE: Duration = Duration::from_millis(100);
+
+/// Visitors that were passed on and wait to be taken in.
+const PASSED: usize = 64;
 
 /// What the connections of a node have in common.
 #[derive(Debug)]
@@ -45,7 +48,12 @@ pub struct Links {
     serving: AtomicBool,
     addresses: watch::Receiver<Addresses>,
     fatal: mpsc::Sender<NodeError>,
+    /// Where visitors go who speak HTTP at the port for nodes, if they may.
+    web: OnceLock<mpsc::Sender<Detached>>,
 }
+
+/// What a request of HTTP begins with.
+const METHODS: [[u8; 4]; 4] = [*b"GET ", *b"HEAD", *b"POST", *b"DELE"];
 
 impl Links {
     /// Connections into these engines; an error that ends the node goes to `fatal`.
@@ -68,6 +76,7 @@ impl Links {
             serving: AtomicBool::new(false),
             addresses,
             fatal,
+            web: OnceLock::new(),
         })
     }
 
@@ -84,9 +93,7 @@ impl Links {
                 Ok(stream) => {
                     let links = self.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = links.welcome(stream).await {
-                            tracing::debug!(%error, "a connection between nodes was refused");
-                        }
+                        links.sort(stream).await;
                     });
                 }
                 Err(error) => {
@@ -94,6 +101,35 @@ impl Links {
                     sleep(DOOR_PAUSE).await;
                 }
             }
+        }
+    }
+
+    /// From now on, who speaks HTTP at the port for nodes is passed on.
+    pub fn pass_on(&self) -> mpsc::Receiver<Detached> {
+        let (web, passed) = mpsc::channel(PASSED);
+        assert!(self.web.set(web).is_ok(), "there is one place to pass them on to");
+        passed
+    }
+
+    /// A node, or somebody who speaks HTTP and may do so here.
+    async fn sort(&self, stream: TcpStream) {
+        if let Some(web) = self.web.get() {
+            let first = timeout(self.connect_timeout, net::first_bytes(&stream, &METHODS)).await;
+            if matches!(first, Ok(Ok(first)) if METHODS.contains(&first)) {
+                if let Ok(stream) = net::detach(stream) {
+                    // Whoever finds no place is hung up on.
+                    let _ = web.try_send(stream);
+                }
+                return;
+            }
+        }
+        self.knock(stream).await;
+    }
+
+    /// Somebody greets as a node does, at whatever door: they learn where nodes are to knock.
+    pub async fn knock(&self, stream: TcpStream) {
+        if let Err(error) = self.welcome(stream).await {
+            tracing::debug!(%error, "a connection between nodes was refused");
         }
     }
 

@@ -16,10 +16,12 @@ pub use tokio::net::TcpStream;
 
 #[cfg(not(madsim))]
 pub use real::{
-    Datagrams, Detached, Door, Listener, attach, bind_doors, detach, host, stop_signal,
+    Datagrams, Detached, Door, Listener, attach, bind_doors, detach, first_bytes, host, stop_signal,
 };
 #[cfg(madsim)]
-pub use sim::{Datagrams, Detached, Door, Listener, attach, bind_doors, detach, host, stop_signal};
+pub use sim::{
+    Datagrams, Detached, Door, Listener, attach, bind_doors, detach, first_bytes, host, stop_signal,
+};
 
 /// Reads into `bytes`; pending means that the waker of `context` is called once there is something.
 pub fn poll_read<S: AsyncRead + Unpin>(

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -14,6 +15,9 @@ use tokio::sync::oneshot;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1_024;
+
+/// Between two looks at bytes that are not all there.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A bound port that can be handed to the thread that will listen on it.
 #[derive(Debug)]
@@ -63,6 +67,21 @@ impl Listener {
     /// The next connection; pending means that the waker will be called.
     pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
         self.0.poll_accept(context).map_ok(|(stream, _)| stream)
+    }
+}
+
+/// The first bytes that somebody sends, without taking them: four, or fewer and zeros where fewer tell already that
+/// they begin none of `known`.
+pub async fn first_bytes(stream: &TcpStream, known: &[[u8; 4]]) -> io::Result<[u8; 4]> {
+    loop {
+        let mut bytes = [0; 4];
+        let count = stream.peek(&mut bytes).await?;
+        let may_be = |known: &[u8; 4]| known.starts_with(&bytes[..count]);
+        if count == 4 || count == 0 || !known.iter().any(may_be) {
+            return Ok(bytes);
+        }
+        // The rest is on its way; the socket counts as readable all the while.
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The simulated network of madsim, in the shape of the real one.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -66,6 +66,11 @@ impl Listener {
         }
         accepted
     }
+}
+
+/// A simulated connection shows nothing that is not taken.
+pub fn first_bytes(_stream: &TcpStream, _known: &[[u8; 4]]) -> Ready<io::Result<[u8; 4]>> {
+    ready(Ok([0; 4]))
 }
 
 /// Takes a connection out of a task.

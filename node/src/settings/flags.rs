@@ -22,7 +22,7 @@ pub struct Flags {
     /// How many nodes the cluster has [default: 1]
     #[arg(long, env = "TOTAL_NODES", value_name = "T")]
     pub total_nodes: Option<u32>,
-    /// Node-to-node addresses (host:port) to knock at, comma separated; on loopback all other nodes' by default
+    /// Where other nodes are (host:port, of their port between nodes, for gRPC, HTTP or lines), comma separated; on loopback all others by default
     #[arg(long, env = "PEERS", value_name = "HOST:PORT,..", value_delimiter = ',')]
     pub peers: Option<Vec<String>>,
     /// How many nodes hold each key [default: 3, or total-nodes if that is less]
@@ -61,7 +61,7 @@ pub struct Flags {
     /// Port for lines of JSON or text; 0 shuts that door [default: 7000 + node-num]
     #[arg(long, env = "DRIFTLESS_LINES_PORT", value_name = "PORT")]
     pub lines_port: Option<u16>,
-    /// Port for HTTP; 0 shuts that door [default: 8000 + node-num]
+    /// Port for HTTP; 0 shuts that door; may be the gossip port, if that is the default [default: 8000 + node-num]
     #[arg(long, env = "DRIFTLESS_HTTP_PORT", value_name = "PORT")]
     pub http_port: Option<u16>,
     /// What the door for lines does with a key that another node leads: forward, or reject [default: forward]

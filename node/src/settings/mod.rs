@@ -44,6 +44,8 @@ pub struct Settings {
     pub lines_at: Option<SocketAddr>,
     /// Where HTTP is listened to, if anywhere.
     pub http_at: Option<SocketAddr>,
+    /// Whether HTTP is taken at the port for nodes as well: that is what it is if both would be the same.
+    pub http_with_nodes: bool,
     /// What the door for lines does with a key that another node leads.
     pub followers: Followers,
     /// Where other nodes are listened to, TCP and UDP.
@@ -168,6 +170,8 @@ impl Settings {
             let problem = format!("{} is the port for clients too", nodes_at.port());
             return Err(NodeError::setting("gossip-port", problem));
         }
+        let http_with_nodes =
+            flags.http_port.is_none() && u32::from(nodes_at.port()) == HTTP_PORT + node;
         Ok(Self {
             node: NodeId(node),
             peers: check_peers(flags, node, shared.total_nodes, bind)?,
@@ -175,7 +179,8 @@ impl Settings {
             fsync: check_fsync(flags)?,
             clients_at,
             lines_at: door_at(bind, flags.lines_port, LINES_PORT + node),
-            http_at: door_at(bind, flags.http_port, HTTP_PORT + node),
+            http_at: door_at(bind, flags.http_port, HTTP_PORT + node).filter(|_| !http_with_nodes),
+            http_with_nodes,
             followers: check_followers(flags)?,
             nodes_at,
             advertised: SocketAddr::new(advertise, nodes_at.port()),

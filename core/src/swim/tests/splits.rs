@@ -88,3 +88,23 @@ fn the_dead_are_forgotten_by_all_in_the_end() {
     assert!([1, 3, 4, 5].iter().all(|&place| world.view(place, 2).is_none()), "for good");
     assert!(world.agree_alive(&[1, 3, 4, 5]));
 }
+
+#[test]
+fn a_seed_that_is_named_later_is_knocked_at() {
+    let mut world = World::new(7, Bug::None);
+    for node in [1, 2] {
+        world.start_as(node, config(node, &[]));
+    }
+    world.run(20_000);
+    assert!(!world.agree_alive(&[1, 2]), "nobody has told them of each other");
+    let now = world.now;
+    let host = world.host(2);
+    let time = Now { mono: now.plus(Span(1)), wall: WallTime(0) };
+    let mut turn = host.cluster.turn(time, &mut host.out);
+    turn.seed(address(2));
+    turn.seed(address(1));
+    turn.finish();
+    host.wake_at = Some(now.plus(Span::millis(1)));
+    world.run(20_000);
+    assert!(world.agree_alive(&[1, 2]));
+}

@@ -1,0 +1,123 @@
+//! Nodes that are told everything by variables, and by the names of their doors for gRPC.
+#![cfg(not(madsim))]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+/// A node that is told all it is told by variables, once it is ready.
+fn start(variables: &[(&str, String)]) -> Running {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
+    command.env_clear().arg("serve").envs(variables.iter().cloned());
+    command.env("DRIFTLESS_LOG_LEVEL", "off").env("DRIFTLESS_LINES_PORT", "0");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut line = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("is ready"), "{line}");
+    running
+}
+
+fn place(name: &str) -> Place {
+    Place(std::env::temp_dir().join(format!("driftless-{name}-{}", std::process::id())))
+}
+
+#[test]
+fn nodes_find_each_other_by_their_doors_for_grpc() {
+    let place = place("variables");
+    let grpc = [free_port(), free_port(), free_port()];
+    let http = [free_port(), free_port(), free_port()];
+    let place = &place;
+    let node = |at: usize| {
+        let others = (0..3).filter(|other| *other != at);
+        let peers: Vec<_> = others.map(|other| format!("127.0.0.1:{}", grpc[other])).collect();
+        start(&[
+            ("NODE_NUM", (at + 1).to_string()),
+            ("TOTAL_NODES", "3".to_owned()),
+            ("REPLICATION_FACTOR", "2".to_owned()),
+            ("GRPC_PORT", grpc[at].to_string()),
+            ("GOSSIP_PORT", free_port().to_string()),
+            ("PEERS", peers.join(",")),
+            ("DATA_DIR", place.0.join(format!("node{}", at + 1)).display().to_string()),
+            ("DRIFTLESS_PORT", free_port().to_string()),
+            ("DRIFTLESS_HTTP_PORT", http[at].to_string()),
+        ])
+    };
+    // They start at once: no door is open yet when each of them knocks first.
+    let _nodes: Vec<_> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..3).map(|at| scope.spawn(move || node(at))).collect();
+        starting.into_iter().map(|node| node.join().unwrap()).collect()
+    });
+    for port in http {
+        let begun = Instant::now();
+        let mut said = String::new();
+        while begun.elapsed() < Duration::from_secs(30) && said.matches("\"alive\"").count() < 3 {
+            said = get(port, "/membership");
+        }
+        for (at, grpc) in (1..).zip(grpc) {
+            let member = format!("\"node-{at}\":{{\"addr\":\"127.0.0.1:{grpc}\"");
+            assert!(said.contains(&member), "{said}");
+        }
+    }
+}
+
+#[test]
+fn one_port_may_be_for_nodes_and_for_http() {
+    let place = place("one-port");
+    // The usual port for HTTP of the node with this number.
+    let number = 613_u16;
+    let port = 8_000 + number;
+    let _node = start(&[
+        ("NODE_NUM", number.to_string()),
+        ("TOTAL_NODES", number.to_string()),
+        ("PEERS", String::new()),
+        ("GRPC_PORT", free_port().to_string()),
+        ("GOSSIP_PORT", port.to_string()),
+        ("DATA_DIR", place.0.display().to_string()),
+        ("DRIFTLESS_PORT", free_port().to_string()),
+    ]);
+    let said = get(port, "/membership");
+    assert!(said.starts_with("HTTP/1.1 200 OK") && said.contains("\"node-613\""), "{said}");
+    let said = get(port, "/health/live");
+    assert!(said.contains("\"status\":\"ok\""), "{said}");
+    // What is neither a node nor HTTP is hung up on.
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.write_all(b"XXXXXXXXXXXXXXXX").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer, b"");
+}
