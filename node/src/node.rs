@@ -58,8 +58,7 @@ pub async fn run(
     disks.claim()?;
     let seed = seed()?;
     let (shutdown, mut asked) = mpsc::channel(1);
-    let board =
-        Arc::new(Board::new(settings.node, placement(&settings.shared), settings.shared.engines));
+    let board = Arc::new(board(&settings));
     let lanes = Lanes { doors: ports.clients, inboxes: &inboxes, board: &board };
     let engines = start_engines(&settings, &mut disks, lanes, seed, &shutdown).await?;
     refused(&mut failed)?;
@@ -104,6 +103,10 @@ pub async fn run(
         }
     }
     outcome.map(|_| ())
+}
+
+fn board(settings: &Settings) -> Board {
+    Board::new(settings.node, placement(&settings.shared), settings.shared.engines)
 }
 
 /// Whether another node has said something that ends this one.
