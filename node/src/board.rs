@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driftless_core::cluster::Cluster;
-use driftless_core::engine::Kind;
+use driftless_core::command::CommandId;
+use driftless_core::engine::{Counts, Kind};
 use driftless_core::ids::KEYSPACES;
 use driftless_core::latency::Histogram;
 use driftless_core::placement::Placement;
@@ -52,22 +53,10 @@ pub struct LaneFacts {
     pub clients: usize,
     /// Bytes of log on disk.
     pub log_bytes: u64,
-    /// Commands taken from clients since the start.
-    pub commands: u64,
+    /// What it has counted since the start.
+    pub counts: Counts,
     /// How often each command was run, by its id.
     pub calls: Vec<u64>,
-    /// Reads that found their key.
-    pub hits: u64,
-    /// Reads that did not.
-    pub misses: u64,
-    /// Keys removed because their time had come.
-    pub expired: u64,
-    /// Commands forwarded to other nodes.
-    pub forwarded: u64,
-    /// Replicas found to differ.
-    pub diverged: u64,
-    /// Messages from other nodes.
-    pub messages: u64,
     /// How long commands took, by [`Kind`].
     pub latency: [Histogram; Kind::COUNT],
     /// How long syncs of its disk took.
@@ -169,19 +158,12 @@ impl Board {
     /// Copies what an engine has to show.
     pub fn show(&self, lane: u8, engine: &Engine, syncs: Histogram) {
         let groups = engine.known_groups().map(|group| facts_of(engine, group)).collect();
-        let counts = engine.counts();
         *lock(&self.lanes[usize::from(lane)]) = LaneFacts {
             groups,
             clients: engine.clients(),
             log_bytes: engine.log_bytes(),
-            commands: counts.commands,
+            counts: engine.counts(),
             calls: engine.calls().to_vec(),
-            hits: counts.hits,
-            misses: counts.misses,
-            expired: counts.expired,
-            forwarded: counts.forwarded,
-            diverged: counts.diverged,
-            messages: counts.messages,
             latency: *engine.latency(),
             syncs,
         };
@@ -240,6 +222,38 @@ impl Board {
         let group = self.placement.group_of(key);
         let leader = self.group(group).and_then(|facts| facts.leader);
         leader.unwrap_or_else(|| self.placement.replicas(group)[0])
+    }
+}
+
+/// How often a command was run by all engines.
+pub fn calls(lanes: &[LaneFacts], command: CommandId) -> u64 {
+    lanes.iter().filter_map(|lane| lane.calls.get(command as usize)).sum()
+}
+
+/// How long something took at all engines.
+pub fn times(lanes: &[LaneFacts], of: impl Fn(&LaneFacts) -> &Histogram) -> Histogram {
+    let mut all = Histogram::default();
+    for lane in lanes {
+        all.add(of(lane));
+    }
+    all
+}
+
+/// The replicas that this node holds.
+pub fn replicas(lanes: &[LaneFacts]) -> impl Iterator<Item = (GroupId, ReplicaFacts)> {
+    let groups = lanes.iter().flat_map(|lane| &lane.groups);
+    groups.filter_map(|facts| Some((facts.group, facts.replica?)))
+}
+
+/// Those of them that lead.
+pub fn led(lanes: &[LaneFacts]) -> impl Iterator<Item = (GroupId, ReplicaFacts)> {
+    replicas(lanes).filter(|(_, replica)| replica.role == Role::Leader)
+}
+
+impl ReplicaFacts {
+    /// Entries it has and has not applied yet.
+    pub fn lag(&self) -> u64 {
+        self.last.saturating_sub(self.applied)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use driftless_core::cluster::{Cluster, ClusterOutputs};
 use driftless_core::{Event, LaneId, NodeId};
@@ -20,6 +20,8 @@ use crate::net::Datagrams;
 const DATAGRAM_BYTES: usize = 65_536;
 /// When nothing is due, a turn is taken all the same after this long.
 const IDLE: Duration = Duration::from_secs(1);
+/// How old what is shown of the members may be.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
 
 /// The membership machine with all it needs.
 pub struct Gossip {
@@ -49,7 +51,7 @@ impl Gossip {
         let mut buffer = vec![0; DATAGRAM_BYTES];
         let mut received: Option<(usize, SocketAddr)> = None;
         let mut leaving = false;
-        let mut seed = None;
+        let (mut seed, mut shown) = (None, None);
         loop {
             out.clear();
             let mut turn = self.cluster.turn(clock.now(), &mut out);
@@ -65,12 +67,16 @@ impl Gossip {
             }
             turn.finish();
             self.carry_out(&out).await;
+            // Every datagram is a turn: what has not changed is only shown to be still so, now and then.
+            if !out.events.is_empty() || shown.is_none_or(|at: Instant| at.elapsed() >= SHOW_EVERY)
+            {
+                shown = Some(Instant::now());
+                self.board.show_members(&self.cluster);
+            }
             if leaving {
                 return;
             }
-            let due = out
-                .wake_at
-                .map_or_else(|| std::time::Instant::now() + IDLE, |(at, _)| clock.system(at));
+            let due = out.wake_at.map_or_else(|| Instant::now() + IDLE, |(at, _)| clock.system(at));
             tokio::select! {
                 biased;
                 _ = &mut leave => leaving = true,
@@ -105,7 +111,6 @@ impl Gossip {
                 self.links.ask_namesake(member.address);
             }
         }
-        self.board.show_members(&self.cluster);
         let known: BTreeMap<_, _> = self
             .cluster
             .members()

@@ -94,6 +94,31 @@ fn nodes_find_each_other_by_their_doors_for_grpc() {
     }
 }
 
+/// Only the first names others, and they come after it: what it finds by asking again is what joins them.
+#[test]
+fn who_is_named_may_come_later() {
+    let place = place("later");
+    let (grpc, http) = (free_port(), free_port());
+    let node = |number: u32, grpc: u16, http: u16, peers: String| {
+        start(&[
+            ("NODE_NUM", number.to_string()),
+            ("TOTAL_NODES", "2".to_owned()),
+            ("GRPC_PORT", grpc.to_string()),
+            ("GOSSIP_PORT", free_port().to_string()),
+            ("PEERS", peers),
+            ("DATA_DIR", place.0.join(number.to_string()).display().to_string()),
+            ("DRIFTLESS_PORT", free_port().to_string()),
+            ("DRIFTLESS_HTTP_PORT", http.to_string()),
+        ])
+    };
+    let _first = node(1, free_port(), http, format!("127.0.0.1:{grpc}"));
+    let _second = node(2, grpc, free_port(), String::new());
+    let begun = Instant::now();
+    while !get(http, "/membership").contains("\"node-2\"") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the first finds the second");
+    }
+}
+
 #[test]
 fn one_port_may_be_for_nodes_and_for_http() {
     let place = place("one-port");
@@ -116,7 +141,7 @@ fn one_port_may_be_for_nodes_and_for_http() {
     // What is neither a node nor HTTP is hung up on.
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream.write_all(b"XXXXXXXXXXXXXXXX").unwrap();
+    stream.write_all(b"EHLO neither one nor the other").unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     assert_eq!(answer, b"");

@@ -152,7 +152,8 @@ pub(super) enum Record<'a> {
 }
 
 /// Appends `record` to `buffer`, which is bound for `place`, and returns its checksum: the chain for the
-/// next one. Of a gap it is only the head that is appended. `bound` is false only for [`crate::config::Bug::ChecksumNotChained`].
+/// next one. Of a gap it is only the head that is appended. `bound` is false only for
+/// [`crate::config::Bug::ChecksumNotChained`].
 pub(super) fn put(
     buffer: &mut Vec<u8>,
     place: Place,

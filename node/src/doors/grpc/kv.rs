@@ -58,18 +58,17 @@ impl proto::kv_server::Kv for Kv {
         let mut session = visit.session(&head).await.map_err(status)?;
         let mut outcomes = Vec::with_capacity(asked.operations.len());
         for operation in asked.operations {
-            let outcome = one(session.get(), operation.operation).await;
-            let unknown = matches!(outcome, Err(Refusal::Unknown));
-            let outcome = outcome.unwrap_or_else(|refusal| {
-                let status = status(refusal);
-                let (code, message) = (i32::from(status.code()), status.message().to_owned());
-                Outcome::Failure(Failure { code, message })
-            });
-            outcomes.push(proto::Outcome { outcome: Some(outcome) });
-            if unknown {
+            let outcome = match one(session.get(), operation.operation).await {
+                Ok(outcome) => outcome,
                 // Nothing more can be asked where the last answer is missing.
-                return Err(status(Refusal::Unknown));
-            }
+                Err(Refusal::Unknown) => return Err(status(Refusal::Unknown)),
+                Err(refusal) => {
+                    let status = status(refusal);
+                    let (code, message) = (i32::from(status.code()), status.message().to_owned());
+                    Outcome::Failure(Failure { code, message })
+                }
+            };
+            outcomes.push(proto::Outcome { outcome: Some(outcome) });
         }
         Ok(Response::new(BatchResponse { outcomes }))
     }

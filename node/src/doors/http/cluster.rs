@@ -11,12 +11,12 @@ use driftless_core::command::CommandId;
 use driftless_core::engine::Kind;
 use driftless_core::latency::Histogram;
 use driftless_core::placement::SLOTS;
-use driftless_core::{GroupId, Liveness, NodeId, Role};
+use driftless_core::{GroupId, Liveness, NodeId};
 use serde_json::{Map, Value, json};
 
 use super::data;
 use super::problem::Problem;
-use crate::board::{GroupFacts, LaneFacts, MemberFacts};
+use crate::board::{self, GroupFacts, LaneFacts, MemberFacts, ReplicaFacts};
 use crate::doors::House;
 use crate::doors::visit::Visit;
 
@@ -193,26 +193,22 @@ pub(super) async fn stats(
 pub(super) fn own_stats(house: &House) -> Value {
     let lanes = house.board.lanes();
     let sum = |count: fn(&LaneFacts) -> u64| lanes.iter().map(count).sum::<u64>();
-    let calls = |command: CommandId| -> u64 {
-        lanes.iter().filter_map(|lane| lane.calls.get(command as usize)).sum()
-    };
-    let groups = groups(&lanes);
-    let replicas = || groups.iter().filter_map(|facts| facts.replica);
-    let led = || replicas().filter(|replica| replica.role == Role::Leader);
-    let leaders = groups.iter().filter_map(|facts| Some((facts.group, facts.replica?)));
-    let leaders = leaders.filter(|(_, replica)| replica.role == Role::Leader);
-    let led_by_term: Vec<_> = leaders
-        .map(|(group, replica)| json!({"partition": group.0, "term": replica.term}))
-        .collect();
+    let calls = |command| board::calls(&lanes, command);
+    let replicas = || board::replicas(&lanes).map(|(_, replica)| replica);
+    let led = || board::led(&lanes).map(|(_, replica)| replica);
+    let mut leads: Vec<_> = board::led(&lanes).collect();
+    leads.sort_unstable_by_key(|(group, _)| *group);
+    let claim = |(group, replica): &(GroupId, ReplicaFacts)| json!({"partition": group.0, "term": replica.term});
+    let leads: Vec<_> = leads.iter().map(claim).collect();
     json!({
         "node_id": name(house.node),
-        "total_requests": sum(|lane| lane.commands),
+        "total_requests": sum(|lane| lane.counts.commands),
         "get": calls(CommandId::Get),
         "set": calls(CommandId::Set),
         "delete": calls(CommandId::Del),
-        "hits": sum(|lane| lane.hits),
-        "misses": sum(|lane| lane.misses),
-        "expired": sum(|lane| lane.expired),
+        "hits": sum(|lane| lane.counts.hits),
+        "misses": sum(|lane| lane.counts.misses),
+        "expired": sum(|lane| lane.counts.expired),
         "clients": lanes.iter().map(|lane| lane.clients).sum::<usize>(),
         "keys": led().map(|replica| replica.keys).sum::<u64>(),
         "keys_with_ttl": led().map(|replica| replica.expiring).sum::<u64>(),
@@ -221,27 +217,21 @@ pub(super) fn own_stats(house: &House) -> Value {
         "log_bytes": sum(|lane| lane.log_bytes),
         "partitions_led": led().count(),
         "partitions_held": replicas().count(),
-        "leads": led_by_term,
-        "lag_entries": replicas().map(|replica| replica.last - replica.applied).sum::<u64>(),
+        "leads": leads,
+        "lag_entries": replicas().map(|replica| replica.lag()).sum::<u64>(),
         "latency": latency(&lanes),
     })
 }
 
 /// How often something took how long, by what it was: counts below the bounds of powers of two of microseconds.
 fn latency(lanes: &[LaneFacts]) -> Value {
-    let mut all = Map::new();
-    let mut note = |name: String, one: &dyn Fn(&LaneFacts) -> Histogram| {
-        let mut sum = Histogram::default();
-        for lane in lanes {
-            sum.add(&one(lane));
-        }
-        all.insert(name, sum.counts().map(|(_, count)| count).collect());
-    };
-    for kind in Kind::ALL {
-        note(format!("{kind:?}").to_ascii_lowercase(), &|lane| lane.latency[kind as usize]);
-    }
-    note("fsync".to_owned(), &|lane| lane.syncs);
-    Value::Object(all)
+    let counts = |times: Histogram| -> Value { times.counts().map(|(_, count)| count).collect() };
+    let kinds = Kind::ALL.map(|kind| {
+        let times = board::times(lanes, |lane| &lane.latency[kind as usize]);
+        (format!("{kind:?}").to_ascii_lowercase(), counts(times))
+    });
+    let fsync = ("fsync".to_owned(), counts(board::times(lanes, |lane| &lane.syncs)));
+    Value::Object(kinds.into_iter().chain([fsync]).collect())
 }
 
 /// `GET /health/live`: the process answers.

@@ -15,7 +15,7 @@ use driftless_core::latency::Histogram;
 use driftless_core::{Liveness, Role, Span};
 
 use super::problem::Problem;
-use crate::board::{GroupFacts, LaneFacts, ReplicaFacts};
+use crate::board::{self, LaneFacts, ReplicaFacts};
 use crate::doors::House;
 use crate::doors::visit::Visit;
 
@@ -82,22 +82,15 @@ fn seconds(span: Span) -> f64 {
 
 /// How long commands and syncs took.
 fn of_time(page: &mut Page, lanes: &[LaneFacts]) {
-    let all = |one: &dyn Fn(&LaneFacts) -> Histogram| {
-        let mut all = Histogram::default();
-        for lane in lanes {
-            all.add(&one(lane));
-        }
-        all
-    };
     let help = "Time from taking a command of a client to answering it, by kind of command.";
     page.family("command_seconds", "histogram", help);
     for kind in Kind::ALL {
         let name = format!("{kind:?}").to_ascii_lowercase();
-        let taken = all(&|lane| lane.latency[kind as usize]);
+        let taken = board::times(lanes, |lane| &lane.latency[kind as usize]);
         page.histogram("command_seconds", &[("kind", &name)], &taken);
     }
     page.family("fsync_seconds", "histogram", "Time that syncs of the log and of images took.");
-    page.histogram("fsync_seconds", &[], &all(&|lane| lane.syncs));
+    page.histogram("fsync_seconds", &[], &board::times(lanes, |lane| &lane.syncs));
 }
 
 fn of_commands(page: &mut Page, lanes: &[LaneFacts]) {
@@ -105,27 +98,21 @@ fn of_commands(page: &mut Page, lanes: &[LaneFacts]) {
     let mut named = BTreeSet::new();
     page.family("commands_total", "counter", "Commands taken from clients, by name.");
     for spec in command::all().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)) {
-        let calls = lanes.iter().filter_map(|lane| lane.calls.get(spec.id as usize));
-        let calls: u64 = calls.sum();
+        let calls = board::calls(lanes, spec.id);
         // Most are never used. Some names share what they do.
         if calls > 0 && named.insert(spec.id) {
             page.sample("commands_total", &[("command", &spec.name)], calls);
         }
     }
-    let hits = sum(|lane| lane.hits);
+    let hits = sum(|lane| lane.counts.hits);
     page.single("keyspace_hits_total", "counter", "Reads that found their key.", hits);
-    let misses = sum(|lane| lane.misses);
+    let misses = sum(|lane| lane.counts.misses);
     page.single("keyspace_misses_total", "counter", "Reads that did not find their key.", misses);
-    let forwarded = sum(|lane| lane.forwarded);
+    let forwarded = sum(|lane| lane.counts.forwarded);
     let help = "Commands of clients here that were forwarded to other nodes.";
     page.single("commands_forwarded_total", "counter", help, forwarded);
     let clients: usize = lanes.iter().map(|lane| lane.clients).sum();
     page.single("clients", "gauge", "Clients connected.", clients);
-}
-
-fn replicas(lanes: &[LaneFacts]) -> impl Iterator<Item = (GroupFacts, ReplicaFacts)> {
-    let groups = lanes.iter().flat_map(|lane| &lane.groups);
-    groups.filter_map(|facts| Some((*facts, facts.replica?)))
 }
 
 fn of_keys(page: &mut Page, lanes: &[LaneFacts]) {
@@ -135,7 +122,7 @@ fn of_keys(page: &mut Page, lanes: &[LaneFacts]) {
     page.family_of_roles("keys_expiring", lanes, |replica| replica.expiring);
     page.family("store_bytes", "gauge", "Bytes of keys, values and tables in replicas held here.");
     page.family_of_roles("store_bytes", lanes, |replica| replica.memory);
-    let expired: u64 = lanes.iter().map(|lane| lane.expired).sum();
+    let expired: u64 = lanes.iter().map(|lane| lane.counts.expired).sum();
     page.single(
         "expired_keys_total",
         "counter",
@@ -152,8 +139,8 @@ impl Page {
         number: fn(&ReplicaFacts) -> u64,
     ) {
         for (role, leads) in [("leader", true), ("follower", false)] {
-            let own =
-                replicas(lanes).filter(|(_, replica)| (replica.role == Role::Leader) == leads);
+            let own = board::replicas(lanes)
+                .filter(|(_, replica)| (replica.role == Role::Leader) == leads);
             let total: u64 = own.map(|(_, replica)| number(&replica)).sum();
             self.sample(name, &[("role", &role)], total);
         }
@@ -168,9 +155,9 @@ const MOST_PARTITIONS: usize = 1_000;
 
 /// What the replicas here do, all together and, if there are not too many, one by one.
 fn of_groups(page: &mut Page, lanes: &[LaneFacts]) {
-    let held = replicas(lanes).count();
+    let held = board::replicas(lanes).count();
     page.single("partitions_held", "gauge", "Partitions of which a replica is held here.", held);
-    let led = replicas(lanes).filter(|(_, replica)| replica.role == Role::Leader).count();
+    let led = board::led(lanes).count();
     page.single("partitions_led", "gauge", "Partitions that this node leads.", led);
     if held > MOST_PARTITIONS {
         return;
@@ -186,17 +173,20 @@ fn of_groups(page: &mut Page, lanes: &[LaneFacts]) {
             "Entries committed since the partition began.",
             |replica| replica.commit,
         ),
-        ("partition_lag_entries", "gauge", "Entries held that are not applied yet.", |replica| {
-            replica.last.saturating_sub(replica.applied)
-        }),
+        (
+            "partition_lag_entries",
+            "gauge",
+            "Entries held that are not applied yet.",
+            ReplicaFacts::lag,
+        ),
         ("partition_damaged", "gauge", "1 where the replica has lost promises.", |replica| {
             u64::from(replica.damaged)
         }),
     ];
     for (name, kind, help, number) in rows {
         page.family(name, kind, help);
-        for (facts, replica) in replicas(lanes) {
-            page.sample(name, &[("partition", &facts.group.0)], number(&replica));
+        for (group, replica) in board::replicas(lanes) {
+            page.sample(name, &[("partition", &group.0)], number(&replica));
         }
     }
 }
@@ -210,9 +200,9 @@ fn of_node(page: &mut Page, house: &House, lanes: &[LaneFacts]) {
         sum(|lane| lane.log_bytes),
     );
     let help = "Messages from engines of other nodes.";
-    page.single("messages_received_total", "counter", help, sum(|lane| lane.messages));
+    page.single("messages_received_total", "counter", help, sum(|lane| lane.counts.messages));
     let help = "Replicas that anti-entropy found to differ.";
-    page.single("replicas_diverged_total", "counter", help, sum(|lane| lane.diverged));
+    page.single("replicas_diverged_total", "counter", help, sum(|lane| lane.counts.diverged));
     page.family("members", "gauge", "Nodes of the cluster as gossip sees them, by state.");
     let members = house.board.members();
     let states = [

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use driftless_core::command::CommandId;
-use driftless_core::{Liveness, NodeId, Role};
+use driftless_core::{Liveness, NodeId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::text;
 use super::words::not_primary;
 use super::{Caller, Said, told};
+use crate::board;
 use crate::gate::{Expiry, Refusal};
 
 /// Keys asked for at a time.
@@ -137,15 +138,10 @@ async fn authenticate(caller: &mut Caller, password: &str) -> String {
 async fn stats(caller: &Caller) -> String {
     caller.house.gate.show().await;
     let lanes = caller.house.board.lanes();
-    let calls = |command: CommandId| -> u64 {
-        lanes.iter().filter_map(|lane| lane.calls.get(command as usize)).sum()
-    };
-    let led = || {
-        let replicas = lanes.iter().flat_map(|lane| &lane.groups);
-        replicas.filter_map(|facts| facts.replica).filter(|replica| replica.role == Role::Leader)
-    };
+    let calls = |command| board::calls(&lanes, command);
+    let led = || board::led(&lanes).map(|(_, replica)| replica);
     let stats = json!({
-        "total_requests": lanes.iter().map(|lane| lane.commands).sum::<u64>(),
+        "total_requests": lanes.iter().map(|lane| lane.counts.commands).sum::<u64>(),
         "GET": calls(CommandId::Get),
         "SET": calls(CommandId::Set),
         "DELETE": calls(CommandId::Del),
