@@ -11,7 +11,8 @@ mod problem;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
 use axum::routing::{delete, get, post};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -53,6 +54,19 @@ pub(super) fn router(house: Arc<House>) -> Router {
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(house)
+}
+
+/// A request that may be answered. What is not asked of the engines is told to those who may ask them.
+struct Allowed;
+
+impl<S: Sync> FromRequestParts<S> for Allowed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let visit = parts.extensions.get::<Arc<Visit>>().expect("every connection is one").clone();
+        visit.allow(&parts.headers).await?;
+        Ok(Self)
+    }
 }
 
 /// Answers request after request until the other side has enough.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use driftless_core::command::CommandId;
 use driftless_core::engine::Kind;
 use driftless_core::latency::Histogram;
@@ -14,13 +14,9 @@ use driftless_core::placement::SLOTS;
 use driftless_core::{GroupId, Liveness, NodeId};
 use serde_json::{Map, Value, json};
 
-use super::data;
-use super::problem::Problem;
+use super::{Allowed, data};
 use crate::board::{self, GroupFacts, LaneFacts, MemberFacts, ReplicaFacts};
 use crate::doors::House;
-use crate::doors::visit::Visit;
-
-type Told = Result<Json<Value>, Problem>;
 
 /// What a node is called here.
 pub(super) fn name(node: NodeId) -> String {
@@ -42,12 +38,7 @@ fn word(liveness: Liveness) -> &'static str {
 }
 
 /// `GET /membership`: who is in the cluster, as gossip sees it.
-pub(super) async fn membership(
-    State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Told {
-    visit.allow(&headers).await?;
+pub(super) async fn membership(State(house): State<Arc<House>>, _: Allowed) -> Json<Value> {
     let member = |(node, member): (&NodeId, &MemberFacts)| {
         let port = if member.about.grpc > 0 { member.about.grpc } else { member.about.clients };
         let facts = json!({
@@ -58,16 +49,11 @@ pub(super) async fn membership(
         (name(*node), facts)
     };
     let members: Map<_, _> = house.board.members().iter().map(member).collect();
-    Ok(Json(Value::Object(members)))
+    Json(Value::Object(members))
 }
 
 /// `GET /nodes`
-pub(super) async fn nodes(
-    State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Told {
-    visit.allow(&headers).await?;
+pub(super) async fn nodes(State(house): State<Arc<House>>, _: Allowed) -> Json<Value> {
     let members = house.board.members();
     let leaders = leaders(&house);
     let nodes: Vec<_> = members
@@ -78,7 +64,7 @@ pub(super) async fn nodes(
             facts
         })
         .collect();
-    Ok(Json(json!({"nodes": nodes, "count": nodes.len()})))
+    Json(json!({"nodes": nodes, "count": nodes.len()}))
 }
 
 pub(super) fn node_facts(node: NodeId, member: &MemberFacts) -> Value {
@@ -118,11 +104,9 @@ fn groups(lanes: &[LaneFacts]) -> Vec<GroupFacts> {
 /// `GET /nodes/<key>`: who serves a key.
 pub(super) async fn node_of_key(
     State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
+    _: Allowed,
     uri: Uri,
-    headers: HeaderMap,
-) -> Told {
-    visit.allow(&headers).await?;
+) -> Json<Value> {
     let key = data::key(&uri, "/nodes/");
     let board = &house.board;
     let group = board.placement.group_of(&key);
@@ -133,34 +117,29 @@ pub(super) async fn node_of_key(
         None => json!({"node_id": name(node)}),
     };
     let replicas: Vec<_> = board.placement.replicas(group).iter().map(|node| name(*node)).collect();
-    Ok(Json(json!({
+    Json(json!({
         "key": data::shown(&key),
         "slot": driftless_core::placement::slot_of(&key),
         "partition": group.0,
         "node": facts(server),
         "replicas": replicas,
-    })))
+    }))
 }
 
 /// `GET /ring/status`
-pub(super) async fn ring_status(
-    State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Told {
-    visit.allow(&headers).await?;
+pub(super) async fn ring_status(State(house): State<Arc<House>>, _: Allowed) -> Json<Value> {
     let board = &house.board;
     let placement = &board.placement;
     let alive =
         board.members().values().filter(|member| member.liveness == Liveness::Alive).count();
-    Ok(Json(json!({
+    Json(json!({
         "total_nodes": placement.nodes().len(),
         "nodes_alive": alive,
         "slots": SLOTS,
         "replication_factor": placement.factor(),
         "partition_count": placement.partitions(),
         "partitions": partitions(&house),
-    })))
+    }))
 }
 
 /// Each partition: who leads it, and who holds it.
@@ -179,14 +158,9 @@ pub(super) fn partitions(house: &House) -> Vec<Value> {
 }
 
 /// `GET /stats`: what this node was asked since it started, and what it holds.
-pub(super) async fn stats(
-    State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Told {
-    visit.allow(&headers).await?;
+pub(super) async fn stats(State(house): State<Arc<House>>, _: Allowed) -> Json<Value> {
     house.gate.show().await;
-    Ok(Json(own_stats(&house)))
+    Json(own_stats(&house))
 }
 
 /// The numbers of this node, as the board shows them.

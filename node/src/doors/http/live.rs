@@ -6,7 +6,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,11 +16,9 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::problem::Problem;
-use super::{cluster, peers};
+use super::{Allowed, cluster, peers};
 use crate::clock;
 use crate::doors::House;
-use crate::doors::visit::Visit;
 
 /// Between two messages.
 const EVERY: Duration = Duration::from_secs(1);
@@ -33,26 +30,21 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe
                       style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /`
-pub(super) async fn page(
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    visit.allow(&headers).await?;
+pub(super) async fn page(_: Allowed) -> Response {
     let head = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    Ok((head, PAGE).into_response())
+    (head, PAGE).into_response()
 }
 
 /// `GET /live`
 pub(super) async fn live(
     State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
+    _: Allowed,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    visit.allow(&headers).await?;
+) -> Response {
     let listener = Listener { house, pass: headers.get(header::AUTHORIZATION).cloned(), heard: 0 };
     let messages = stream::unfold((listener, true), |(mut listener, first)| async move {
         if !first {
@@ -62,7 +54,7 @@ pub(super) async fn live(
         Some((Ok::<_, Infallible>(Bytes::from(message)), (listener, false)))
     });
     let head = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((head, Body::from_stream(messages)).into_response())
+    (head, Body::from_stream(messages)).into_response()
 }
 
 /// Somebody who listens.

@@ -5,19 +5,17 @@ use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use driftless_core::command;
 use driftless_core::engine::Kind;
 use driftless_core::latency::Histogram;
 use driftless_core::{Liveness, Role, Span};
 
-use super::problem::Problem;
+use super::Allowed;
 use crate::board::{self, LaneFacts, ReplicaFacts};
 use crate::doors::House;
-use crate::doors::visit::Visit;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -59,12 +57,7 @@ impl Page {
     }
 }
 
-pub(super) async fn metrics(
-    State(house): State<Arc<House>>,
-    Extension(visit): Extension<Arc<Visit>>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    visit.allow(&headers).await?;
+pub(super) async fn metrics(State(house): State<Arc<House>>, _: Allowed) -> Response {
     house.gate.show().await;
     let lanes = house.board.lanes();
     let mut page = Page(String::new());
@@ -73,7 +66,7 @@ pub(super) async fn metrics(
     of_keys(&mut page, &lanes);
     of_groups(&mut page, &lanes);
     of_node(&mut page, &house, &lanes);
-    Ok(([(header::CONTENT_TYPE, TEXT)], page.0).into_response())
+    ([(header::CONTENT_TYPE, TEXT)], page.0).into_response()
 }
 
 fn seconds(span: Span) -> f64 {
