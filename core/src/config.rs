@@ -122,6 +122,8 @@ pub struct Limits {
     pub command_bytes: usize,
     /// Keys that one entry of background expiry removes.
     pub expire_batch: u32,
+    /// Bytes in which all groups of an engine remember what has changed lately, for those who watch.
+    pub changes_bytes: usize,
 }
 
 impl Default for Limits {
@@ -146,6 +148,7 @@ impl Default for Limits {
             waiting_bytes: 16 << 20,
             command_bytes: 64 << 20,
             expire_batch: 256,
+            changes_bytes: 32 << 20,
         }
     }
 }
@@ -303,6 +306,8 @@ pub enum Bug {
     LostDiskIsNew,
     /// A restarted replica leaves out the last chunk of its image.
     LastChunkLeftOut,
+    /// After a snapshot was installed, the changes that it jumped over count as remembered.
+    ChangesJumped,
 }
 
 impl Bug {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driftless_core::cluster::Cluster;
@@ -12,6 +13,7 @@ use driftless_core::ids::KEYSPACES;
 use driftless_core::latency::Histogram;
 use driftless_core::placement::Placement;
 use driftless_core::{Engine, GroupId, Keyspace, Liveness, NodeId, Role, Span};
+use tokio::sync::watch;
 
 use crate::clock;
 
@@ -31,6 +33,9 @@ pub struct Board {
     lanes: Vec<Mutex<LaneFacts>>,
     members: Mutex<BTreeMap<NodeId, MemberFacts>>,
     events: Mutex<VecDeque<Noted>>,
+    changes: watch::Sender<()>,
+    /// By group: the last change of its keys, as long as somebody watches.
+    changed: Vec<AtomicU64>,
 }
 
 /// Something that happened.
@@ -152,7 +157,16 @@ impl Board {
     /// Nothing is known yet.
     pub fn new(node: NodeId, placement: Placement, engines: u8) -> Self {
         let lanes = (0..engines).map(|_| Mutex::default()).collect();
-        Self { node, placement, lanes, members: Mutex::default(), events: Mutex::default() }
+        let changed = placement.groups().map(|_| AtomicU64::default()).collect();
+        Self {
+            node,
+            placement,
+            lanes,
+            members: Mutex::default(),
+            events: Mutex::default(),
+            changes: watch::Sender::new(()),
+            changed,
+        }
     }
 
     /// Copies what an engine has to show.
@@ -167,6 +181,33 @@ impl Board {
             latency: *engine.latency(),
             syncs,
         };
+    }
+
+    /// Tells those who watch which groups have changed in the last turn of an engine.
+    pub fn show_changes(&self, engine: &Engine) {
+        if self.changes.receiver_count() == 0 {
+            return;
+        }
+        let mut news = false;
+        for group in engine.finished() {
+            let Some(view) = engine.view(*group) else { continue };
+            let last = view.store().changes().last().0;
+            let known = &self.changed[group.0 as usize - 1];
+            news |= known.swap(last, Ordering::Relaxed) != last;
+        }
+        if news {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Rings whenever a group of this node may have changed, from now on.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// The last change of a group of this node that is known since somebody watches.
+    pub fn last_change(&self, group: GroupId) -> u64 {
+        self.changed[group.0 as usize - 1].load(Ordering::Relaxed)
     }
 
     /// Copies what the membership machine knows of all nodes, this one included.

@@ -106,6 +106,7 @@ fn draw_limits(chance: &mut Chance, limits: &mut Limits) {
     limits.waiting_reads = pick(chance, &[2, 64, 65_536]);
     limits.command_bytes = 1 << 20;
     limits.expire_batch = pick(chance, &[1, 16, 256]);
+    limits.changes_bytes = limits.log_bytes;
     limits.client_reads = limits.client_pending.min(128);
     limits.client_bytes = pick(chance, &[64, 4 << 10, 4 << 20]);
     limits.outbox_bytes = pick(chance, &[1 << 10, 64 << 20]);

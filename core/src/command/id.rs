@@ -48,6 +48,8 @@ pub enum CommandId {
     /// SUBSTR.
     SubStr,
     // Keys of any kind.
+    /// CHANGES.
+    Changes,
     /// COPY.
     Copy,
     /// DBSIZE.
@@ -292,6 +294,8 @@ pub enum Scope {
     EveryWrite(Merge),
     /// SCAN: one group at a time, which one is in the cursor.
     Scan,
+    /// CHANGES: one group, which its first argument names.
+    Changes,
     /// RANDOMKEY: one group after the other from a random one on, until one has a key.
     RandomKey,
     /// WAIT, WAITAOF.

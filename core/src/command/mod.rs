@@ -9,8 +9,8 @@ pub mod spec;
 mod table;
 
 pub use data::{
-    Applying, Found, Outcome, Reading, Refusal, ScanOptions, Scanned, apply, encode, encode_expire,
-    read, scan, scan_cursor, touched,
+    Applying, ChangesOptions, Found, Outcome, Reading, Refusal, ScanOptions, Scanned, apply,
+    encode, encode_expire, read, scan, scan_cursor, touched,
 };
 pub use id::{CommandId, Merge, Scope};
 pub use merge::merge;

@@ -165,7 +165,7 @@ impl KeySpec {
 pub struct Docs {
     /// The group of commands it belongs to.
     pub group: &'static str,
-    /// The version of Redis that had it first.
+    /// The version of Redis that had it first; ours, if Redis has nothing like it.
     pub since: &'static str,
     /// What it does, in one sentence.
     pub summary: &'static str,

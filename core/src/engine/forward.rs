@@ -5,7 +5,7 @@ use crate::command;
 use crate::engine::Turn;
 use crate::engine::whole::NO_GROUP;
 use crate::entry::Forwarded;
-use crate::group::{Arrival, Origin, Request, writes};
+use crate::group::{Arrival, Origin, Request, anyone_tells, writes};
 use crate::ids::{GroupId, LaneId, Life, NodeId, Term};
 use crate::message::{Answer, Fate, Forward, Handoff};
 use crate::resp::{Args, ArgsBuffer};
@@ -18,6 +18,7 @@ impl Turn<'_> {
             return;
         };
         match &mut partition.group {
+            Some(group) if anyone_tells(request) => group.tell_changes(request, &mut room),
             // What waits in the outbox came before.
             Some(group) if group.accepts() && partition.outbox.is_empty() => {
                 if writes(request.spec) {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::command::connection::Connection;
 use crate::command::{self, Merge, Scope, Spec};
 use crate::engine::turn::{Admission, Turn};
-use crate::group::{Origin, Request, group_of_cursor, writes};
+use crate::group::{Origin, Request, group_of_changes, group_of_cursor, writes};
 use crate::ids::{ClientId, GroupId, Keyspace};
 use crate::message::{self, Handoff, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Proto, Reply};
@@ -131,6 +131,10 @@ impl Turn<'_> {
                 }
                 self.ask(group, &asked, 0, args);
             }
+            Scope::Changes => match self.group_of_changes(args) {
+                Some(group) => self.ask(group, &asked, 0, args),
+                None => self.reply(ticket, proto, |reply| reply.error("ERR no such partition")),
+            },
             Scope::RandomKey => self.ask_every(&asked, Merge::FirstFound),
             Scope::Wait => self.on_wait(&asked),
         }
@@ -250,6 +254,10 @@ impl Turn<'_> {
         self.engine.scratch = bytes;
     }
 
+    fn group_of_changes(&self, args: &Args<'_>) -> Option<GroupId> {
+        group_of_changes(args).filter(|group| group.0 <= self.engine.placement.partitions())
+    }
+
     /// Whether CLIENT PAUSE holds the command.
     fn is_paused(&self, spec: &Spec) -> bool {
         self.engine.pause.is_some_and(|pause| pause.holds(spec, self.engine.now.mono))
@@ -265,6 +273,7 @@ impl Turn<'_> {
         };
         match spec.scope {
             Scope::Connection | Scope::Wait => false,
+            Scope::Changes => self.group_of_changes(args).is_some_and(full),
             Scope::EveryRead(_) | Scope::EveryWrite(_) | Scope::RandomKey | Scope::Scan => {
                 engine.partitions.iter().any(|partition| full(partition.id))
             }

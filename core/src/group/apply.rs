@@ -5,13 +5,14 @@ use crate::command::{self, Applying};
 use crate::config::Bug;
 use crate::entry::{self, Entry, Forwarded, Kind, Operation};
 use crate::group::answers::Verdict;
+use crate::group::changes::version_of;
 use crate::group::reads::Position;
 use crate::group::{Answers, Group, Origin, Outbox, Room, Waiter};
 use crate::ids::{GroupId, Index, Term};
 use crate::message::Fate;
 use crate::raft::Raft;
 use crate::resp::{Proto, Reply};
-use crate::store::{Store, Version};
+use crate::store::Store;
 use crate::time::WallTime;
 
 /// What one operation is applied to, and for whom.
@@ -75,7 +76,7 @@ impl Group {
                 |waiter: &mut Waiter| waiter.index == index && (waiter.term == term || by_index);
             let nobody = Waiter { index, term, origin: Origin::None, proto: Proto::Resp2 };
             let waiter = waiters.pop_front_if(mine).unwrap_or(nobody);
-            let version = Version(index.0 << 16 | u64::from(place));
+            let version = version_of(index, place);
             let applying = Applying { now, version };
             let (group, counts) = (*id, raft.leads());
             let mut desk = Desk { group, store, answers, room, outbox, waiter, applying, counts };

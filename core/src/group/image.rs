@@ -454,6 +454,8 @@ impl Group {
         }
         self.image.newest = index;
         self.store = store;
+        let jumps = Bug::ChangesJumped.active(room.config.bug);
+        self.remember_changes(if jumps { Index(0) } else { index });
         self.answers = answers;
         self.applied = index;
         self.scrub.note_change(index);

@@ -3,6 +3,7 @@
 
 mod answers;
 mod apply;
+mod changes;
 mod image;
 mod intake;
 mod outbox;
@@ -32,6 +33,7 @@ use crate::wal::RecoveredGroup;
 use crate::window::Window;
 
 pub(crate) use answers::Answers;
+pub(crate) use changes::{anyone_tells, group_of_changes};
 pub(crate) use intake::{Arrival, Intake};
 pub(crate) use outbox::Outbox;
 pub(crate) use propose::{Request, writes};
@@ -52,6 +54,8 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) raft: Raft,
     pub(crate) store: Store,
+    /// In so many bytes it remembers its changes.
+    changes_bytes: usize,
     answers: Answers,
     /// By node that forwards commands here.
     pub(crate) intakes: BTreeMap<NodeId, Intake>,
@@ -136,7 +140,11 @@ impl Group {
         }
         let (me, ballot, now) = (config.node, found.ballot, now.mono);
         let raft = Raft::new(Start { group: id, me, ballot, log, configs, damaged, now });
+        let lanes = usize::from(config.lanes.max(1));
+        let beside = (placement.partitions() as usize).div_ceil(lanes);
         let mut group = Self::with(id, raft, image);
+        group.changes_bytes = config.limits.changes_bytes / beside;
+        group.remember_changes(index);
         group.stamp = stamp;
         group.touched_all = group.raft.log.last();
         group
@@ -146,6 +154,7 @@ impl Group {
         Self {
             id,
             applied: raft.commit(),
+            changes_bytes: 0,
             raft,
             store: image.store,
             answers: image.answers,

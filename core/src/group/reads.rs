@@ -6,6 +6,7 @@ use core::cell::Cell;
 
 use crate::command::{self, CommandId, Found, Outcome, Reading, Scope, Spec};
 use crate::config::{Bug, Reads};
+use crate::group::changes::anyone_tells;
 use crate::group::propose::Request;
 use crate::group::{Group, Origin, Outbox, Room, bucket_of};
 use crate::ids::{Index, Keyspace};
@@ -49,6 +50,9 @@ impl Group {
     /// Answers a read, or keeps it until it can be.
     pub(crate) fn accept_read(&mut self, request: &Request<'_>, room: &mut Room<'_>) {
         assert!(self.raft.leads(), "only a leader answers linearizable reads");
+        if anyone_tells(request) {
+            return self.tell_changes(request, room);
+        }
         if request.spec.scope == Scope::Wait {
             return self.accept_wait(request, room);
         }
@@ -138,7 +142,7 @@ impl Group {
     }
 
     /// What a read finds now; `None` if the log's time has to pass the clock's first.
-    fn look(&mut self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
+    pub(super) fn look(&mut self, request: &Request<'_>, room: &mut Room<'_>) -> Option<Vec<u8>> {
         let Request { spec, keyspace, proto, args, .. } = request;
         let chance = if spec.id == CommandId::RandomKey { room.chance.bits() } else { 0 };
         let found = Cell::new(Found::default());

@@ -1,12 +1,14 @@
 //! Checks of everything that the store promises itself.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::store::Store;
+use crate::ids::Key;
+use crate::store::changes::{Change, ChangeKind};
 use crate::store::deadline::Deadline;
 use crate::store::segment::Segment;
 use crate::store::slots::kept;
 use crate::store::table::Table;
+use crate::store::{Store, Version};
 
 impl Store {
     /// The digest, recomputed by a walk over everything: for checks.
@@ -23,6 +25,58 @@ impl Store {
             let bytes: usize = table.directory.segments.iter().map(Segment::memory).sum();
             assert_eq!(bytes, table.segment_bytes, "memory is counted wrongly");
         }
+        self.check_changes().expect("changes that are remembered must be those that were made");
+    }
+
+    /// Whether what is remembered of a key last is what it is now, and nothing later was left out; the error
+    /// says what is wrong.
+    pub fn check_changes(&self) -> Result<(), &'static str> {
+        if !self.changes.kept() {
+            return Ok(());
+        }
+        let mut newest: BTreeMap<Key<'_>, Change<'_>> = BTreeMap::new();
+        let mut last = self.changes.before();
+        for change in self.changes.since(last).expect("that is where it begins") {
+            if change.version < last {
+                return Err("changes are out of order");
+            }
+            last = change.version;
+            if change.kind == ChangeKind::Cleared {
+                newest.retain(|key, _| key.keyspace != change.key.keyspace);
+            } else {
+                newest.insert(change.key, change);
+            }
+        }
+        if last != self.changes.last() {
+            return Err("the last change is another one");
+        }
+        let is_there =
+            |change: &&Change<'_>| matches!(change.kind, ChangeKind::Set | ChangeKind::Expiry);
+        for change in newest.values() {
+            let now = self.get(change.key);
+            let told = is_there(&change).then_some((change.version, change.expires_at));
+            let is = now.map(|value| (value.version, value.expires_at));
+            let other_value =
+                change.value.is_some_and(|told| now.is_none_or(|is| told != is.bytes));
+            if told != is || other_value {
+                return Err("the last change of a key is not what it is");
+            }
+        }
+        let remembered = newest.values().filter(is_there).count();
+        if remembered != self.count_later(self.changes.before()) {
+            return Err("a change was left out");
+        }
+        Ok(())
+    }
+
+    /// How many keys were changed later than `before`.
+    fn count_later(&self, before: Version) -> usize {
+        let segments = self.tables.iter().flat_map(|table| &table.directory.segments);
+        let later = |segment: &Segment| {
+            let slots = segment.slots().iter();
+            slots.filter(|slot| segment.entry(slot.offset).version > before).count()
+        };
+        segments.map(later).sum()
     }
 }
 

@@ -4,6 +4,7 @@
 //! table to be rebuilt. What replicas must agree on (which keys are removed first, the digest, cursors
 //! of scans) depends on the contents alone, never on how the table came to be.
 
+mod changes;
 mod check;
 mod deadline;
 mod elsewhere;
@@ -19,6 +20,8 @@ mod tests;
 mod walk;
 
 use core::array;
+
+pub use changes::{Change, ChangeKind, Changes};
 
 use crate::ids::{KEYSPACES, Key, Keyspace};
 use crate::store::deadline::Deadline;
@@ -51,6 +54,7 @@ pub struct Store {
     tables: [Table; KEYSPACES as usize],
     /// How many images were begun.
     images: u32,
+    changes: Changes,
 }
 
 impl Store {
@@ -63,7 +67,17 @@ impl Store {
     /// tests and simulations choose small ones to see many splits.
     pub fn with_segments_of(secret: u64, most: usize) -> Self {
         let table = |keyspace| Table::new(secret, Keyspace(keyspace as u8), most);
-        Self { tables: array::from_fn(table), images: 0 }
+        Self { tables: array::from_fn(table), images: 0, changes: Changes::default() }
+    }
+
+    /// Remembers changes later than `before` from now on, in about `most` bytes.
+    pub fn remember_changes(&mut self, most: usize, before: Version) {
+        self.changes = Changes::begin(most, before);
+    }
+
+    /// What has changed lately.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// What a key holds, expired or not: whoever asks compares `expires_at` with the time it goes by.
@@ -81,6 +95,10 @@ impl Store {
     ) {
         let deadline = Deadline::new(expires_at);
         self.table_mut(key.keyspace).set(Entry { key: key.name, value, deadline, version });
+        if self.changes.kept() {
+            let (kind, value) = (ChangeKind::Set, Some(value));
+            self.changes.note(Change { version, kind, key, value, expires_at });
+        }
     }
 
     /// Writes `bytes` into a key's value from `at` on, with zeros before them where it was shorter;
@@ -94,12 +112,23 @@ impl Store {
         version: Version,
     ) -> bool {
         let deadline = Deadline::new(expires_at);
-        self.table_mut(key.keyspace).splice(key.name, at, bytes, deadline, version)
+        let there = self.table_mut(key.keyspace).splice(key.name, at, bytes, deadline, version);
+        if there && self.changes.kept() {
+            let Self { tables, changes, .. } = self;
+            let entry = tables[usize::from(key.keyspace.0)].get(key.name);
+            let value = entry.map(|entry| entry.value);
+            changes.note(Change { version, kind: ChangeKind::Set, key, value, expires_at });
+        }
+        there
     }
 
     /// Removes a key; whether it was there.
-    pub fn remove(&mut self, key: Key<'_>) -> bool {
-        self.table_mut(key.keyspace).remove(key.name)
+    pub fn remove(&mut self, key: Key<'_>, version: Version) -> bool {
+        let there = self.table_mut(key.keyspace).remove(key.name);
+        if there {
+            self.note_gone(key, ChangeKind::Removed, version);
+        }
+        there
     }
 
     /// Changes only when a key ends; whether it is there.
@@ -109,14 +138,27 @@ impl Store {
         expires_at: Option<WallTime>,
         version: Version,
     ) -> bool {
-        self.table_mut(key.keyspace).stamp(key.name, Deadline::new(expires_at), version)
+        let deadline = Deadline::new(expires_at);
+        let there = self.table_mut(key.keyspace).stamp(key.name, deadline, version);
+        if there && self.changes.kept() {
+            let (kind, value) = (ChangeKind::Expiry, None);
+            self.changes.note(Change { version, kind, key, value, expires_at });
+        }
+        there
     }
 
     /// Removes all keys of a keyspace, or all.
-    pub fn clear(&mut self, keyspace: Option<Keyspace>) {
-        match keyspace {
-            Some(keyspace) => self.table_mut(keyspace).clear(),
-            None => self.tables.iter_mut().for_each(Table::clear),
+    pub fn clear(&mut self, keyspace: Option<Keyspace>, version: Version) {
+        for number in 0..KEYSPACES {
+            let cleared = Keyspace(number);
+            if keyspace.is_some_and(|only| only != cleared) {
+                continue;
+            }
+            if self.len(cleared) > 0 {
+                let all = Key { keyspace: cleared, name: b"" };
+                self.note_gone(all, ChangeKind::Cleared, version);
+            }
+            self.table_mut(cleared).clear();
         }
     }
 
@@ -155,7 +197,7 @@ impl Store {
     /// Removes at most `most` keys whose deadline is at or before `now`; how many. The order is total and
     /// the same on every replica: by deadline, then hash, then keyspace. (Keys that agree in all three
     /// go together, even beyond `most`.)
-    pub fn expire(&mut self, now: WallTime, most: u32) -> u32 {
+    pub fn expire(&mut self, now: WallTime, most: u32, version: Version) -> u32 {
         let mut removed = 0;
         while removed < most {
             let tables = self.tables.iter().enumerate();
@@ -164,7 +206,13 @@ impl Store {
             if deadline.time().is_none_or(|time| time > now) {
                 break;
             }
-            removed += self.tables[at].remove_due(deadline, hash);
+            let Self { tables, changes, .. } = self;
+            removed += tables[at].remove_due(deadline, hash, &mut |name| {
+                let key = Key { keyspace: Keyspace(at as u8), name };
+                if changes.kept() {
+                    changes.note(gone(key, ChangeKind::Expired, version));
+                }
+            });
         }
         removed
     }
@@ -176,7 +224,8 @@ impl Store {
 
     /// Bytes held, tables included.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.tables.iter().map(Table::memory).sum::<usize>()
+        let tables: usize = self.tables.iter().map(Table::memory).sum();
+        size_of::<Self>() + tables + self.changes.memory()
     }
 
     /// Bytes that one key takes, its share of the table included.
@@ -187,6 +236,12 @@ impl Store {
         segment.find(hash, key.name).map(|slot| segment.memory_of(slot.offset))
     }
 
+    fn note_gone(&mut self, key: Key<'_>, kind: ChangeKind, version: Version) {
+        if self.changes.kept() {
+            self.changes.note(gone(key, kind, version));
+        }
+    }
+
     fn table(&self, keyspace: Keyspace) -> &Table {
         &self.tables[usize::from(keyspace.0)]
     }
@@ -194,4 +249,8 @@ impl Store {
     fn table_mut(&mut self, keyspace: Keyspace) -> &mut Table {
         &mut self.tables[usize::from(keyspace.0)]
     }
+}
+
+fn gone(key: Key<'_>, kind: ChangeKind, version: Version) -> Change<'_> {
+    Change { version, kind, key, value: None, expires_at: None }
 }

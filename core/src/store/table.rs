@@ -193,12 +193,18 @@ impl Table {
         ended.map(count).sum()
     }
 
-    /// Takes out all keys with this deadline and hash; how many.
-    pub(super) fn remove_due(&mut self, deadline: Deadline, hash: u64) -> u32 {
+    /// Takes out all keys with this deadline and hash, after each was shown; how many.
+    pub(super) fn remove_due(
+        &mut self,
+        deadline: Deadline,
+        hash: u64,
+        show: &mut dyn FnMut(&[u8]),
+    ) -> u32 {
         let at = self.directory.position(hash).expect("a key with a deadline is in some segment");
         self.capture(at);
         let mut removed = 0;
         while let Some(slot) = self.slot_due(at, deadline, hash) {
+            show(self.directory.segments[at].entry(slot.offset).key);
             self.take_out(at, hash, slot);
             removed += 1;
         }

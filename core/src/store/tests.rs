@@ -25,11 +25,15 @@ fn key(keyspace: Keyspace, name: &[u8]) -> Key<'_> {
 }
 
 /// A store with tiny segments whose hashes keep only the bits of `mask`.
+/// Bytes of changes that are remembered: a few hundred.
+const REMEMBERED: usize = 40_000;
+
 fn masked_store(most: usize, mask: u64) -> Store {
     let mut store = Store::with_segments_of(SECRET, most);
     for table in &mut store.tables {
         table.hasher.mask = mask;
     }
+    store.remember_changes(REMEMBERED, Version(0));
     store
 }
 
@@ -60,10 +64,12 @@ fn image(store: &mut Store, budget: usize) -> Vec<Vec<u8>> {
     }
 }
 
-fn loaded(mut store: Store, chunks: &[Vec<u8>]) -> Store {
+/// A store of an image of the moment after `version`.
+fn loaded(mut store: Store, chunks: &[Vec<u8>], version: u64) -> Store {
     for chunk in chunks {
         store.load_chunk(chunk).expect("chunks of an image load");
     }
+    store.remember_changes(REMEMBERED, Version(version));
     store
 }
 
@@ -90,7 +96,7 @@ fn change(chance: &mut Chance, version: u64, stores: &mut [Store], model: &mut M
         9..=12 => {
             let there = model.remove(&place).is_some();
             for store in stores.iter_mut() {
-                assert_eq!(store.remove(key(keyspace, &name)), there);
+                assert_eq!(store.remove(key(keyspace, &name), version), there);
             }
         }
         13..=15 => {
@@ -121,7 +127,7 @@ fn change(chance: &mut Chance, version: u64, stores: &mut [Store], model: &mut M
             let all = chance.chance(1, 3);
             model.retain(|place, _| !all && place.0 != keyspace);
             for store in stores.iter_mut() {
-                store.clear((!all).then_some(keyspace));
+                store.clear((!all).then_some(keyspace), version);
             }
         }
         _ => {}
@@ -134,7 +140,7 @@ fn a_store_is_a_map() {
         let mut chance = chance(seed);
         let mut stores = [masked_store(3, mask)];
         let mut model = Model::new();
-        for step in 0..1500 {
+        for step in 1..=1500 {
             change(&mut chance, step, &mut stores, &mut model);
             if step % 16 == 0 {
                 stores[0].check();
@@ -156,7 +162,7 @@ fn an_image_is_of_the_moment_it_began() {
         let mut stores = [masked_store(3, mask)];
         let mut model = Model::new();
         for round in 0..12u64 {
-            for step in 0..120 {
+            for step in 1..=120 {
                 change(&mut chance, round * 1000 + step, &mut stores, &mut model);
             }
             let (digest, moment) = (stores[0].digest(), model.clone());
@@ -171,7 +177,7 @@ fn an_image_is_of_the_moment_it_began() {
                 }
             }
             assert!(!stores[0].imaging());
-            let copy = loaded(masked_store(5, mask), &chunks);
+            let copy = loaded(masked_store(5, mask), &chunks, round * 1000 + 120);
             copy.check();
             assert_eq!(contents(&copy), moment);
             assert_eq!(copy.digest(), digest);
@@ -187,16 +193,17 @@ fn replicas_expire_the_same_keys_however_they_were_built() {
         let mut chance = chance(seed);
         let mut stores = [masked_store(2, mask), masked_store(1000, mask), masked_store(7, mask)];
         let mut model = Model::new();
-        for step in 0..1500 {
-            change(&mut chance, step, &mut stores, &mut model);
+        for step in 1..=1500 {
+            change(&mut chance, 2 * step, &mut stores, &mut model);
             if step % 100 == 50 {
                 stores[0].begin_image();
                 let chunks = image(&mut stores[0], 1000);
-                stores[1] = loaded(masked_store(4, mask), &chunks);
+                stores[1] = loaded(masked_store(4, mask), &chunks, 2 * step);
             }
             if step % 20 == 10 {
                 let (now, most) = (WallTime(chance.up_to(20)), chance.between(1, 4) as u32);
-                let removed = stores.each_mut().map(|store| store.expire(now, most));
+                let removed =
+                    stores.each_mut().map(|store| store.expire(now, most, Version(2 * step + 1)));
                 assert_eq!(removed, [removed[0]; 3]);
                 let left = contents(&stores[0]);
                 model.retain(|place, (_, expires_at, _)| {
@@ -207,6 +214,12 @@ fn replicas_expire_the_same_keys_however_they_were_built() {
             }
             let digest = stores[0].digest();
             assert!(stores.iter().all(|store| store.digest() == digest), "replicas differ");
+            let from = stores.iter().map(|store| store.changes().before()).max();
+            let told = stores.each_ref().map(|store| {
+                let told = store.changes().since(from.expect("there are three"));
+                told.expect("it begins there at the latest").collect::<Vec<_>>()
+            });
+            assert!(told.iter().all(|one| *one == told[0]), "replicas remember different changes");
             let next = stores[0].next_deadline();
             assert!(stores.iter().all(|store| store.next_deadline() == next));
             assert_eq!(next, model.values().filter_map(|entry| entry.1).min());
@@ -222,10 +235,10 @@ fn expiry_goes_by_deadline_and_is_bounded() {
         let at = WallTime(1 + number % 10);
         store.set(key(Keyspace(0), name.as_bytes()), b"v", Some(at), Version(1));
     }
-    assert_eq!(store.expire(WallTime(5), 10), 10);
+    assert_eq!(store.expire(WallTime(5), 10, Version(2)), 10);
     assert_eq!(store.next_deadline(), Some(WallTime(2)));
-    assert_eq!(store.expire(WallTime(5), 1000), 40);
-    assert_eq!(store.expire(WallTime(5), 1000), 0);
+    assert_eq!(store.expire(WallTime(5), 1000, Version(2)), 40);
+    assert_eq!(store.expire(WallTime(5), 1000, Version(2)), 0);
     assert_eq!((store.len(Keyspace(0)), store.len_expiring(Keyspace(0))), (50, 50));
 }
 
@@ -272,7 +285,7 @@ fn a_scan_misses_no_key_that_stays() {
             if chance.chance(1, 2) {
                 store.set(key(space, name.as_bytes()), b"comes and goes", None, Version(2));
             } else {
-                store.remove(key(space, name.as_bytes()));
+                store.remove(key(space, name.as_bytes()), Version(3));
             }
         }
     }
@@ -347,7 +360,7 @@ fn an_image_can_be_given_up() {
     store.abort_image();
     assert!(!store.imaging());
     store.begin_image();
-    let copy = loaded(Store::new(SECRET), &image(&mut store, 100));
+    let copy = loaded(Store::new(SECRET), &image(&mut store, 100), 2);
     assert_eq!(copy.digest(), store.digest());
 }
 
@@ -380,7 +393,7 @@ fn memory_comes_back() {
     assert!(store.memory_of(large).is_some_and(|bytes| bytes > 100_000));
     let full = store.memory();
     for number in 0..5000u64 {
-        assert!(store.remove(key(Keyspace(0), &number.to_le_bytes())));
+        assert!(store.remove(key(Keyspace(0), &number.to_le_bytes()), Version(2)));
     }
     store.set(large, b"small", None, Version(2));
     assert!(store.memory_of(large).is_some_and(|bytes| bytes < 200));

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod kv;
+mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -79,6 +80,7 @@ fn status(refusal: Refusal) -> Status {
         Refusal::NotAllowed(why) => Status::new(Code::Unauthenticated, why),
         Refusal::NotNow(why) => Status::new(Code::Unavailable, why),
         Refusal::Wrong(why) => Status::new(Code::InvalidArgument, why),
+        Refusal::Gone(why) => Status::new(Code::OutOfRange, why),
         Refusal::Unknown => Status::new(Code::Unknown, refusal.to_string()),
     }
 }

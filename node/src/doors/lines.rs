@@ -111,7 +111,9 @@ fn told(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAllowed(_) => "Authentication required".to_owned(),
         Refusal::NotNow(why) => format!("Nothing was done, try again: {why}"),
-        Refusal::Wrong(why) => why.strip_prefix("ERR ").unwrap_or(why).to_owned(),
+        Refusal::Wrong(why) | Refusal::Gone(why) => {
+            why.strip_prefix("ERR ").unwrap_or(why).to_owned()
+        }
         Refusal::Unknown => "The node hung up: it may have been done or not".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::House;
+use crate::board::Board;
 use crate::gate::{Refusal, Session};
 
 /// Sessions that wait for the next request of a connection, at most.
@@ -34,6 +35,11 @@ impl Visit {
     pub(super) fn new(house: Arc<House>, peer: SocketAddr, local: SocketAddr) -> Self {
         let addresses = (peer.to_string(), local.to_string());
         Self { house, addresses, idle: Mutex::default() }
+    }
+
+    /// Where it is seen what the node does.
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.house.board
     }
 
     /// Asks with whatever password the head of a request gives.

@@ -366,6 +366,7 @@ impl Driver {
     }
 
     fn show(&mut self, now: Now) {
+        self.board.show_changes(&self.engine);
         self.board_stale |= !self.engine.finished().is_empty();
         if self.board_stale && now.mono >= self.board_due {
             self.board_stale = false;

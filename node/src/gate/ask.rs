@@ -27,6 +27,9 @@ pub enum Refusal {
     /// Nothing was done, and will not be: something is wrong with what was asked.
     #[error("{0}")]
     Wrong(String),
+    /// The cluster does not remember as far back as was asked.
+    #[error("{0}")]
+    Gone(String),
     /// It may have been done or not: the node stopped before it was known.
     #[error("the answer will never be known: the node hung up")]
     Unknown,
@@ -39,9 +42,10 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
-    fn of(error: String) -> Self {
+    pub(super) fn of(error: String) -> Self {
         match error.split_once(' ').map_or(error.as_str(), |(code, _)| code) {
             "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::NotAllowed(error),
+            "GONE" => Self::Gone(error),
             "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotNow(error),
             // Whoever is one too many is told so instead of an answer.
             _ if error.starts_with("ERR max number of clients") => Self::NotNow(error),
@@ -50,7 +54,7 @@ impl Refusal {
     }
 }
 
-type Told<T> = Result<T, Refusal>;
+pub(super) type Told<T> = Result<T, Refusal>;
 
 impl Session {
     /// Says the password.
@@ -183,7 +187,7 @@ fn flag(answer: &Answer) -> Told<bool> {
     }
 }
 
-fn unexpected(answer: &Answer) -> Refusal {
+pub(super) fn unexpected(answer: &Answer) -> Refusal {
     Refusal::Wrong(format!("ERR the node answered with {answer:?}"))
 }
 

@@ -2,6 +2,7 @@
 //! without a socket. So no door can promise what the others do not keep.
 
 mod ask;
+mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 
 pub use ask::{Expiry, Refusal, starts_with};
+pub use watch::{Changed, Happened, News, Watch, Watched};
 
 use crate::answer::{Answer, put_command};
 use crate::engine::{Inbox, Note};

@@ -12,6 +12,7 @@ pub mod terms;
 
 pub mod applied_monotonic;
 pub mod at_end;
+pub mod changes_told;
 pub mod commit_is_final;
 pub mod committed_immutable;
 pub mod durable_quorum;

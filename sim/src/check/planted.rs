@@ -4,7 +4,7 @@
 use driftless_core::config::Bug;
 
 use super::{
-    applied_monotonic, at_end, commit_is_final, committed_immutable, durable_quorum,
+    applied_monotonic, at_end, changes_told, commit_is_final, committed_immutable, durable_quorum,
     election_safety, exactly_once, false_suspicion, leader_completeness, life_grows, linearizable,
     log_matching, members_converged, membership_lattice, promise_is_durable, reply_matches_commit,
     shadow_match, state_equal, state_machine_safety, term_monotonic, ttl_bounds,
@@ -27,6 +27,7 @@ const ONCE: &str = exactly_once::NAME;
 const STATE: &str = state_equal::NAME;
 const RECOVERY: &str = state_equal::RECOVERY;
 const TTL: &str = ttl_bounds::NAME;
+const CHANGES: &str = changes_told::NAME;
 const MEMBERS: &str = membership_lattice::NAME;
 const TOGETHER: &str = members_converged::NAME;
 const SUSPICION: &str = false_suspicion::NAME;
@@ -35,7 +36,7 @@ const CONVERGED: &str = at_end::CONVERGED;
 const LIVENESS: &str = at_end::LIVENESS;
 
 /// Every checker, as violations name it.
-pub const CHECKERS: [&str; 24] = [
+pub const CHECKERS: [&str; 25] = [
     ELECTION,
     TERM,
     APPLIED,
@@ -53,6 +54,7 @@ pub const CHECKERS: [&str; 24] = [
     STATE,
     RECOVERY,
     TTL,
+    CHANGES,
     MEMBERS,
     TOGETHER,
     SUSPICION,
@@ -74,7 +76,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 44] = [
+pub const ALL: [Bug; 45] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -119,6 +121,7 @@ pub const ALL: [Bug; 44] = [
     Bug::HandsOnward,
     Bug::LostDiskIsNew,
     Bug::LastChunkLeftOut,
+    Bug::ChangesJumped,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -161,7 +164,8 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::ImageVoidsNewer
         | Bug::DamageIsTorn
         | Bug::ChecksumNotChained
-        | Bug::LastChunkLeftOut => files(bug),
+        | Bug::LastChunkLeftOut
+        | Bug::ChangesJumped => files(bug),
         Bug::ExpireByOwnClock
         | Bug::StampGoesBack
         | Bug::RefuteWithoutIncarnation
@@ -325,6 +329,9 @@ fn files(bug: Bug) -> Option<Row> {
             &[PROMISE, IMMUTABLE, APPLIED, QUORUM],
             "tiny logs in memory and small chunks, so that entries overtake an image on its way",
         ),
+        Bug::ChangesJumped => {
+            (&[CHANGES], "tiny logs in memory, so that a follower needs an image")
+        }
         Bug::ImageVoidsNewer => (
             &[PROMISE],
             "small chunks, so that entries overtake an image on its way, and a restart afterwards",

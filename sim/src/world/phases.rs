@@ -6,7 +6,7 @@ use super::links::DropClass;
 use super::node::Node;
 use super::process::Stop;
 use super::{What, World};
-use crate::check::Moment;
+use crate::check::{Moment, changes_told};
 use crate::network::Links;
 use crate::queue::{MS, SECOND, Time};
 
@@ -173,6 +173,9 @@ impl World {
         } else if self.options.phases.muted && self.core().count() == self.nodes.len() {
             self.mute_a_link();
         }
+        if let Some(what) = self.groups().find_map(|group| self.changes_apart(group)) {
+            self.object(changes_told::NAME, what);
+        }
         self.checkers.at_end(Moment(self.now));
     }
 
@@ -258,6 +261,16 @@ impl World {
             }
         }
         None
+    }
+
+    fn changes_apart(&self, group: GroupId) -> Option<String> {
+        let lane = self.lane_of(group);
+        let replica = |node: usize| {
+            let view = self.nodes[node].lanes[lane].engine.as_ref()?.view(group)?;
+            Some((NodeId(node as u32 + 1), view.store()))
+        };
+        let replicas: Vec<_> = self.core().filter_map(replica).collect();
+        changes_told::check(group, &replicas)
     }
 
     /// The leader that all of the healed core follows: one of the core.

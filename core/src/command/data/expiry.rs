@@ -229,7 +229,7 @@ pub(super) fn read_ttl(
 /// Lets a key that is there end at a moment: now, if the moment has passed.
 fn end_at(key: Key<'_>, deadline: WallTime, applying: Applying, store: &mut Store) {
     if deadline <= applying.now {
-        store.remove(key);
+        store.remove(key, applying.version);
     } else {
         store.set_expiry(key, Some(deadline), applying.version);
     }

@@ -63,7 +63,7 @@ pub(super) fn apply_remove(
     for key in names.keys() {
         removed += i64::from(alive(store, key, applying.now).is_some());
         // One that has ended goes as well, without being counted.
-        store.remove(key);
+        store.remove(key, applying.version);
     }
     reply.integer(removed);
 }
@@ -84,7 +84,7 @@ pub(super) fn apply_rename(
     }
     if from != to {
         duplicate(from, to, applying, store);
-        store.remove(from);
+        store.remove(from, applying.version);
     }
     if only_new { reply.integer(1) } else { reply.ok() }
 }

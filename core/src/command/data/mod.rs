@@ -3,6 +3,7 @@
 //! A write is encoded by the leader and applied by every replica; a read is answered by the leader.
 //! Nothing here asks a clock: [`encode`] is told the leader's, [`apply`] goes by the log's.
 
+mod changes;
 mod expiry;
 mod inspect;
 mod keys;
@@ -28,6 +29,7 @@ use crate::resp::{Args, Reply};
 use crate::store::{Store, Version};
 use crate::time::WallTime;
 
+pub use changes::ChangesOptions;
 pub use scan::{ScanOptions, Scanned, scan, scan_cursor};
 pub use texts::Refusal;
 
@@ -177,11 +179,11 @@ pub fn apply(
             keys::apply_copy(from, to, replace, applying, store, reply);
         }
         Op::Clear(keyspace) => {
-            store.clear(Some(keyspace));
+            store.clear(Some(keyspace), applying.version);
             reply.ok();
         }
         Op::ClearAll => {
-            store.clear(None);
+            store.clear(None, applying.version);
             reply.ok();
         }
         Op::ExpireAt { key, deadline, conditions } => {
@@ -189,7 +191,7 @@ pub fn apply(
         }
         Op::Persist { key } => expiry::apply_persist(key, applying, store, reply),
         Op::Expire { most } => {
-            let removed = store.expire(applying.now, most);
+            let removed = store.expire(applying.now, most, applying.version);
             reply.integer(removed.into());
             return Ok(removed);
         }
@@ -272,6 +274,10 @@ fn try_read(
         }
         Id::Keys => scan::read_keys(keyspace, args, reading, store, reply),
         Id::Scan => scan::read_scan(keyspace, args, reading, store, reply),
+        Id::Changes => {
+            changes::read_changes(keyspace, args, store, reply);
+            Ok(())
+        }
         Id::RandomKey => scan::read_random(keyspace, reading, store, reply),
         Id::ObjectEncoding | Id::ObjectFreq | Id::ObjectIdleTime | Id::ObjectRefCount => {
             inspect::read_object(id, key_of_sub, reading, store, reply)

@@ -140,7 +140,7 @@ pub(super) fn apply_set(
         reply.ok();
     }
     if deadline.is_some_and(|at| at <= applying.now) {
-        store.remove(key);
+        store.remove(key, applying.version);
     } else {
         store.set(key, value, deadline, applying.version);
     }
@@ -156,7 +156,7 @@ pub(super) fn apply_get_del(
         Some(value) => reply.bulk(value.bytes),
         None => reply.null(),
     }
-    store.remove(key);
+    store.remove(key, applying.version);
 }
 
 /// APPEND.

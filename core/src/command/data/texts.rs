@@ -33,6 +33,7 @@ pub(super) const NOT_FLOAT: &str = "ERR value is not a valid float";
 pub(super) const OVERFLOW: &str = "ERR increment or decrement would overflow";
 pub(super) const DECREMENT_OVERFLOW: &str = "ERR decrement would overflow";
 pub(super) const NOT_FINITE: &str = "ERR increment would produce NaN or Infinity";
+pub(super) const INVALID_PLACE: &str = "ERR invalid place";
 pub(super) const NO_SUCH_KEY: &str = "ERR no such key";
 pub(super) const OFFSET: &str = "ERR offset is out of range";
 pub(super) const TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";

@@ -58,6 +58,20 @@ const FLUSH: Argument = Argument::one_of(
 
 /// All of them, by name.
 pub(super) static KEYS: &[Spec] = &[
+    generic("changes", Id::Changes, -3, Scope::Changes, READONLY)
+        .tips(&["nondeterministic_output", "request_policy:special"])
+        .docs(
+            "generic",
+            "0.1.0",
+            "Returns what has changed in a partition since a place that an earlier answer named; $ is now.",
+            "O(N) where N is the number of changes since then.",
+        )
+        .arguments(&[
+            Argument::integer("partition"),
+            Argument::string("place"),
+            Argument::pattern("pattern").after("MATCH").optional(),
+            Argument::integer("count").after("COUNT").optional(),
+        ]),
     generic("copy", Id::Copy, -3, Scope::Write, WRITE | DENYOOM)
         .keys(&[KeySpec::one(1, RO | ACCESS), KeySpec::one(2, OW | UPDATE)])
         .docs(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::{Stream, stream};
 use tonic::{Request, Response, Status};
 
+use super::watch::Changes;
 use super::{status, visit};
 use crate::answer::Answer;
 use crate::gate::{Expiry, Refusal, Session, starts_with};
@@ -14,7 +15,7 @@ use crate::proto::outcome::Outcome;
 use crate::proto::{
     self, BatchRequest, BatchResponse, Condition, DeleteRequest, DeleteResponse, ExpireRequest,
     ExpireResponse, Failure, GetRequest, GetResponse, ScanRequest, ScanResponse, SetRequest,
-    SetResponse,
+    SetResponse, WatchRequest,
 };
 
 /// Keys of a page if nobody says how many, and at most.
@@ -71,6 +72,14 @@ impl proto::kv_server::Kv for Kv {
             outcomes.push(proto::Outcome { outcome: Some(outcome) });
         }
         Ok(Response::new(BatchResponse { outcomes }))
+    }
+
+    type WatchStream = Changes;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Told<Changes> {
+        let (visit, head, asked) = taken(request);
+        visit.allow(&head).await.map_err(status)?;
+        super::watch::follow(visit, head, asked).map(Response::new).map_err(status)
     }
 
     type ScanStream = Pages;

@@ -36,6 +36,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotAllowed(why) => Self::new(StatusCode::UNAUTHORIZED, why),
+            Refusal::Gone(why) => Self::new(StatusCode::GONE, why),
             Refusal::NotNow(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why),
             Refusal::Wrong(why) => {
                 Self::bad_request(why.strip_prefix("ERR ").unwrap_or(&why).to_owned())
