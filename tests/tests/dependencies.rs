@@ -27,3 +27,13 @@ fn the_simulator_can_plant_bugs_and_knows_no_runtime() {
         assert_eq!(found, None, "the simulator must not depend on a runtime");
     }
 }
+
+#[test]
+fn the_client_contains_neither_a_node_nor_a_server() {
+    let tree = tree(&["-p", "driftless-client", "-e", "normal", "--prefix", "none"]);
+    assert!(tree.contains("driftless-core "), "it knows where keys live:\n{tree}");
+    for other in ["driftless v", "driftless-sim ", "axum ", "tower v"] {
+        let found = tree.lines().find(|line| line.starts_with(other));
+        assert_eq!(found, None, "a client needs none");
+    }
+}
