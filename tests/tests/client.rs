@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use driftless::proto::SetRequest;
 use driftless::proto::kv_client::KvClient;
-use driftless_client::{Batch, Client, Error, Outcome, Put, Retry};
+use driftless_client::{Batch, Client, Error, Outcome, Put, Retry, What};
 use driftless_tests::cluster::{Cluster, PATIENCE};
 use driftless_tests::http;
 use tokio::net::TcpStream;
@@ -270,5 +270,38 @@ fn each_method_does_what_it_says() {
         assert_eq!((delete, get), (&Ok(Outcome::Deleted(true)), &Ok(Outcome::Got(None))));
         let status = client.status().await.expect("it is asked");
         assert_eq!((status.nodes.len(), status.partitions.len()), (3, 16));
+    });
+}
+
+/// One counter goes up while the node that its changes are told by dies and comes back: each number is told once.
+#[test]
+fn a_watch_goes_on_at_another_node() {
+    const LAST: u32 = 300;
+    let mut cluster = Cluster::start(3, &[]);
+    run(async {
+        let client = connect(&cluster, 0).await;
+        let mut changes = client.watch("counter").await.expect("it begins");
+        let writer = tokio::spawn(async move {
+            for value in 1..=LAST {
+                // It is the only one that writes, so it may write again what may have been written.
+                while client.put("counter", value.to_string()).await.is_err() {}
+            }
+        });
+        let mut last = 0;
+        while last < LAST {
+            let change = timeout(PATIENCE, changes.next()).await.expect("changes are told");
+            let change = change.expect("a watch does not end").expect("some node is there");
+            let What::Set { value: Some(value), .. } = change.what else { panic!("{change:?}") };
+            let value: u32 = String::from_utf8_lossy(&value).parse().expect("it is a number");
+            assert!(value == last || value == last + 1, "{value} was told after {last}");
+            if value == LAST / 3 && last < value {
+                cluster.kill(0);
+            }
+            if value == 2 * LAST / 3 && last < value {
+                cluster.restart(0);
+            }
+            last = value;
+        }
+        writer.await.expect("it writes to the end");
     });
 }

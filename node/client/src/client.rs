@@ -341,19 +341,23 @@ impl Client {
 
     /// Changes of one key from now on. Once this returns no change is missed; see [`Watch`].
     ///
-    /// ```no_run
-    /// # async fn example(client: driftless_client::Client) -> Result<(), driftless_client::Error> {
+    /// ```
+    /// # mod node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/mod.rs")); }
+    /// # node::Node::start().run(async |node| {
+    /// # let client = node.client().await?;
     /// use driftless_client::What;
     ///
     /// let mut changes = client.watch("config").await?;
+    /// client.put("config", "new").await?;
+    /// client.delete("config").await?;
     /// while let Some(change) = changes.next().await {
     ///     match change?.what {
-    ///         What::Set { value, .. } => println!("it is {value:?} now"),
-    ///         What::Removed | What::Expired | What::Cleared => println!("it is gone"),
+    ///         What::Set { value, .. } => assert_eq!(value.as_deref(), Some(&b"new"[..])),
+    ///         What::Removed | What::Expired | What::Cleared => break,
     ///         other => println!("{other:?}"),
     ///     }
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub async fn watch(&self, key: impl Into<Vec<u8>>) -> Result<Watch, Error> {
         self.watch_after(Watched::Key(key.into()), Places::default()).await
@@ -361,14 +365,16 @@ impl Client {
 
     /// Changes of all keys that begin with `prefix`, from now on.
     ///
-    /// ```no_run
-    /// # async fn example(client: driftless_client::Client) -> Result<(), driftless_client::Error> {
+    /// ```
+    /// # mod node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/mod.rs")); }
+    /// # node::Node::start().run(async |node| {
+    /// # let client = node.client().await?;
     /// let mut changes = client.watch_prefix("user:").await?;
-    /// while let Some(change) = changes.next().await {
-    ///     let change = change?;
-    ///     println!("{}: {:?}", String::from_utf8_lossy(&change.key), change.what);
-    /// }
-    /// # Ok(()) }
+    /// client.put("order:7", "tea").await?;
+    /// client.put("user:1", "Alice").await?;
+    /// let change = changes.next().await.expect("a watch goes on")?;
+    /// assert_eq!(change.key, b"user:1");
+    /// # Ok(()) });
     /// ```
     pub async fn watch_prefix(&self, prefix: impl Into<Vec<u8>>) -> Result<Watch, Error> {
         self.watch_after(Watched::Prefix(prefix.into()), Places::default()).await
@@ -376,19 +382,23 @@ impl Client {
 
     /// Changes since an earlier watch of the same keys, whose [`Watch::places`] were kept.
     ///
-    /// ```no_run
-    /// # async fn example(client: driftless_client::Client) -> Result<(), driftless_client::Error> {
+    /// ```
+    /// # mod node { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/mod.rs")); }
+    /// # node::Node::start().run(async |node| {
+    /// # let client = node.client().await?;
     /// use driftless_client::{Error, Watched};
     ///
-    /// let mut changes = client.watch_prefix("user:").await?;
-    /// # changes.next().await;
-    /// let places = changes.places();
+    /// let places = client.watch_prefix("user:").await?.places();
+    /// client.put("user:1", "Alice").await?;
+    ///
     /// // Perhaps in another run of the program:
-    /// let changes = match client.watch_after(Watched::Prefix(b"user:".into()), places).await {
+    /// let mut changes = match client.watch_after(Watched::Prefix(b"user:".into()), places).await {
     ///     Err(Error::Forgotten(_)) => client.watch_prefix("user:").await?, // and read what is there
     ///     other => other?,
     /// };
-    /// # Ok(()) }
+    /// let change = changes.next().await.expect("a watch goes on")?;
+    /// assert_eq!(change.key, b"user:1");
+    /// # Ok(()) });
     /// ```
     pub async fn watch_after(&self, keys: Watched, places: Places) -> Result<Watch, Error> {
         Watch::begin(self.shared.clone(), keys, places).await

@@ -132,9 +132,12 @@ impl Session {
 
     /// Lets a key live on; whether it was there.
     pub async fn persist(&mut self, key: &[u8]) -> Told<bool> {
-        let both: [&[&[u8]]; 2] = [&[b"PERSIST", key], &[b"EXISTS", key]];
-        let [_, there] = self.ask_both(both).await?;
-        flag(&there)
+        // Whether there is such a key that lives on already is asked only where nothing was done.
+        let done = self.ask(&[b"PERSIST", key]).await.and_then(|answer| flag(&answer))?;
+        if done {
+            return Ok(true);
+        }
+        self.ask(&[b"EXISTS", key]).await.and_then(|answer| flag(&answer))
     }
 
     /// A page of about `count` keys from a cursor on, or the last one.

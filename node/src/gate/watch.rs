@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_prefix_with_a_whole_hash_tag_lives_in_one_group() {
-        let sites: Vec<_> = (1..=3).map(|node| Site { node: NodeId(node), weight: 100, zone: 0 }).collect();
+        let sites: Vec<_> =
+            (1..=3).map(|node| Site { node: NodeId(node), weight: 100, zone: 0 }).collect();
         let placement = Placement::first(&sites, 16, 3);
         assert_eq!(groups_of_prefix(&placement, b"{user}:"), [placement.group_of(b"{user}:7")]);
         assert_eq!(groups_of_prefix(&placement, b"{us").len(), 16);
