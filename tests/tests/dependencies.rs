@@ -36,4 +36,14 @@ fn the_client_contains_neither_a_node_nor_a_server() {
         let found = tree.lines().find(|line| line.starts_with(other));
         assert_eq!(found, None, "a client needs none");
     }
+
+/// `deny.toml` says why this one may be unmaintained: it comes with the simulated network of tests, and no further.
+#[test]
+fn bincode_is_in_no_program() {
+    for package in ["driftless", "driftless-sim"] {
+        let built = tree(&["-p", package, "-e", "normal,build", "--prefix", "none"]);
+        assert!(!built.lines().any(|line| line.starts_with("bincode ")), "{package}:\n{built}");
+    }
+    let core = tree(&["-p", "driftless-core", "-e", "all", "--target", "all", "--prefix", "none"]);
+    assert!(!core.lines().any(|line| line.starts_with("bincode ")), "{core}");
 }
