@@ -1,292 +1,266 @@
 //! `driftless demo`: the story of a cluster, told by running it.
 
 mod load;
+mod map;
+mod stage;
 mod voice;
 
-use std::collections::BTreeMap;
-use std::net::{TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
-use driftless::node::placement;
 use driftless::settings::{Flags, Settings};
 
 use super::Failure;
-use super::local::{LocalCluster, LocalNode};
-use super::resp::{Answer, Connection};
-use super::status;
+use super::resp::Answer;
 use load::Load;
+use map::Map;
+use stage::{COPIES, NODES, PARTITIONS, Stage, await_true};
 use voice::Voice;
 
-const NODES: u32 = 3;
-const KEYS: usize = 3_000;
-const PARTITIONS: u32 = 16;
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Keys that are written to show how they spread.
+const KEYS: usize = 2_000;
+/// Keys whose places are shown; the leader of the first one is killed. What stands in braces decides alone.
+const SHOWN: [&str; 6] =
+    ["user:alice", "user:bob", "order:7", "{order:7}:total", "colour", "visits"];
+const WRITERS: usize = 4;
 const BEFORE_THE_KILL: Duration = Duration::from_secs(2);
 const AFTER_THE_KILL: Duration = Duration::from_secs(4);
-const LOOK: Duration = Duration::from_millis(20);
+/// Between two looks at the writers.
+const LOOK: Duration = Duration::from_millis(50);
+/// Keys that are read back at a time.
+const AT_ONCE: usize = 200;
 
 /// Tells the story; whatever happens, no process and no file of it is left.
 pub(crate) fn run() -> Result<(), Failure> {
-    let dir = std::env::temp_dir().join(format!("driftless-demo-{}", std::process::id()));
-    std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut stage = Stage { dir, cluster: LocalCluster::default(), children: BTreeMap::new() };
-    let told = stage.tell(&Voice::new());
+    let voice = Voice::new();
+    let begun = Instant::now();
+    let mut story = Story { stage: Stage::new()?, map: Map::new(&shared()?), voice: &voice };
+    let told = story.tell();
     if told.is_err() {
-        stage.print_logs();
+        story.stage.print_logs();
+    }
+    drop(story);
+    if told.is_ok() {
+        voice.good(&format!(
+            "all of it took {} s; nothing of it is left",
+            begun.elapsed().as_secs()
+        ));
     }
     told
 }
 
-/// The cluster of the story. It is gone when this is dropped.
-struct Stage {
-    dir: PathBuf,
-    cluster: LocalCluster,
-    children: BTreeMap<u32, Child>,
+struct Story<'a> {
+    stage: Stage,
+    map: Map,
+    voice: &'a Voice,
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for child in self.children.values_mut() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-impl Stage {
-    fn tell(&mut self, voice: &Voice) -> Result<(), Failure> {
-        voice.heading("A cluster of three nodes, each key on all of them");
-        self.start_all(voice)?;
+impl Story<'_> {
+    fn tell(&mut self) -> Result<(), Failure> {
+        let voice = self.voice;
+        voice.heading("A cluster of five nodes, each key on three of them");
+        self.start_all()?;
         voice.heading("Any node answers for any key");
-        self.operate(voice)?;
+        self.operate()?;
         voice.heading("Where the keys are");
-        self.distribute(voice)?;
-        voice.heading("A node is killed while four clients write");
-        let victim = self.kill_under_load(voice)?;
+        self.show_places()?;
+        self.distribute()?;
+        voice
+            .heading(&format!("The leader of \"{}\" is killed while four clients write", SHOWN[0]));
+        let victim = self.kill_under_load()?;
         voice.heading("It comes back");
-        self.bring_back(victim, voice)?;
+        self.bring_back(victim)?;
         voice.heading("The end");
-        self.stop_all(voice)
+        self.stop_all()
     }
 
-    fn start_all(&mut self, voice: &Voice) -> Result<(), Failure> {
-        self.cluster = plan(&self.dir)?;
+    fn start_all(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
         for node in 1..=NODES {
-            let child = self.cluster.start(node, &self.dir, PATIENCE)?;
-            voice.say(&format!("node {node} listens on port {}", self.port(node)));
-            self.children.insert(node, child);
+            self.stage.start(node)?;
+            self.voice.say(&format!("node {node} listens on port {}", self.stage.port(node)));
         }
-        let mut connection = self.connect(1)?;
+        let mut connection = self.stage.connect(1)?;
         await_true("no leader was elected", || {
             let answer = connection.call(&["SET", "demo", "ready"])?;
             Ok(answer == Answer::Simple("OK".to_owned()))
         })?;
-        voice.good(&format!(
+        self.voice.good(&format!(
             "the first write was acknowledged after {} ms",
             begun.elapsed().as_millis()
         ));
         Ok(())
     }
 
-    fn operate(&self, voice: &Voice) -> Result<(), Failure> {
-        let story: [(u32, &[&str], Answer); 6] = [
-            (1, &["SET", "colour", "blue"], Answer::Simple("OK".to_owned())),
-            (2, &["GET", "colour"], Answer::Bulk(b"blue".to_vec())),
+    fn operate(&self) -> Result<(), Failure> {
+        let ok = || Answer::Simple("OK".to_owned());
+        let story: [(u32, &[&str], Answer); 8] = [
+            (1, &["SET", "colour", "blue"], ok()),
+            (5, &["GET", "colour"], Answer::Bulk(b"blue".to_vec())),
             (3, &["INCR", "visits"], Answer::Integer(1)),
-            (1, &["INCR", "visits"], Answer::Integer(2)),
+            (4, &["INCR", "visits"], Answer::Integer(2)),
+            (2, &["SET", "greeting", "hello", "EX", "60"], ok()),
+            (1, &["PERSIST", "greeting"], Answer::Integer(1)),
             (2, &["DEL", "colour"], Answer::Integer(1)),
-            (3, &["GET", "colour"], Answer::Null),
+            (5, &["GET", "colour"], Answer::Null),
         ];
         for (node, command, expected) in story {
-            let answer = self.connect(node)?.call(command)?;
+            let answer = self.stage.connect(node)?.call(command)?;
             let shown = super::show::typed(&answer);
-            voice.say(&format!("node {node}> {:<18} {}", command.join(" "), shown.trim_end()));
+            let line = format!("node {node}> {:<26} {}", command.join(" "), shown.trim_end());
+            self.voice.say(&line);
             if answer != expected {
-                return Err(format!(
-                    "{command:?} at node {node} should have answered {expected:?}"
-                )
-                .into());
+                let text = format!("{command:?} at node {node} should have answered {expected:?}");
+                return Err(text.into());
             }
         }
         Ok(())
     }
 
-    fn distribute(&self, voice: &Voice) -> Result<(), Failure> {
-        let shared = Settings::check(&flags())?.shared;
-        let placement = placement(&shared);
-        let mut connection = self.connect(1)?;
-        let mut led: BTreeMap<u32, usize> = BTreeMap::new();
-        let progress = voice.progress(KEYS as u64);
-        for at in 0..KEYS {
-            let key = format!("key:{at}");
-            let answer = connection.call(&["SET", &key, "value"])?;
+    /// A table of some keys: which partition each is in, who leads that, and who holds it.
+    fn show_places(&self) -> Result<(), Failure> {
+        let leaders = self.stage.leaders()?;
+        self.voice.columns("key              partition  leader  replicas");
+        for key in SHOWN {
+            let partition = self.map.partition(key);
+            let replicas = self.map.replicas(partition).into_iter().map(|node| node.to_string());
+            let replicas = replicas.collect::<Vec<_>>().join(", ");
+            let leader = leaders[&partition];
+            self.voice.say(&format!("{key:<15}  {partition:>9}  {leader:>6}  {replicas}"));
+        }
+        Ok(())
+    }
+
+    /// Writes many keys and shows how many of them each node leads.
+    fn distribute(&self) -> Result<(), Failure> {
+        let mut connection = self.stage.connect(1)?;
+        let progress = self.voice.progress("of the keys are written", KEYS as u64);
+        let keys: Vec<_> = (0..KEYS).map(|at| format!("key:{at}")).collect();
+        for key in &keys {
+            let answer = connection.call(&["SET", key, "value"])?;
             if answer != Answer::Simple("OK".to_owned()) {
                 return Err(format!("SET {key} was answered with {answer:?}").into());
             }
-            let leader = placement.replicas(placement.group_of(key.as_bytes()))[0];
-            *led.entry(leader.0).or_default() += 1;
             progress.inc(1);
         }
         progress.finish_and_clear();
-        for (node, keys) in led {
-            let bar = "#".repeat(keys * 40 / KEYS);
-            voice.say(&format!("node {node} should lead {keys:>4} of {KEYS} keys  {bar}"));
+        let leaders = self.stage.leaders()?;
+        for node in 1..=NODES {
+            let places = keys.iter().map(|key| self.map.partition(key));
+            let (mut led, mut held) = (0, 0);
+            for partition in places {
+                led += usize::from(leaders[&partition] == node);
+                held += usize::from(self.map.replicas(partition).contains(&node));
+            }
+            let bar = "#".repeat(led * 60 / KEYS);
+            self.voice.say(&format!(
+                "node {node} leads {led:>3} of {KEYS} keys and holds {held:>4}  {bar}"
+            ));
         }
         Ok(())
     }
 
-    fn kill_under_load(&mut self, voice: &Voice) -> Result<u32, Failure> {
-        let victim = self.busiest()?;
-        let ports: Vec<_> =
-            (1..=NODES).filter(|&node| node != victim).map(|node| self.port(node)).collect();
-        let load = Load::start(&ports, 4);
-        std::thread::sleep(BEFORE_THE_KILL);
-        let mut child = self.children.remove(&victim).ok_or("the node is gone already")?;
-        child.kill()?;
-        child.wait()?;
+    fn kill_under_load(&mut self) -> Result<u32, Failure> {
+        let partition = self.map.partition(SHOWN[0]);
+        let victim = self.stage.leaders()?[&partition];
+        let survivors: Vec<_> = self.stage.running().into_iter().filter(|&n| n != victim).collect();
+        let ports: Vec<_> = survivors.iter().map(|&node| self.stage.port(node)).collect();
+        let load = Load::start(&ports, WRITERS, SHOWN[0]);
+        self.watch(&load, BEFORE_THE_KILL, "");
+        self.stage.kill(victim)?;
         let killed = Instant::now();
-        voice.say(&format!("kill -9 of node {victim}, which leads the most groups"));
-        std::thread::sleep(AFTER_THE_KILL);
+        self.voice.bad(&format!("kill -9 of node {victim}"));
+        self.watch(&load, AFTER_THE_KILL, ", one node is dead");
         let story = load.stop();
-        let gap = story.longest_gap_from(killed);
-        voice.say(&format!("{} writes were acknowledged", story.acknowledged.len()));
-        voice.say(&format!(
-            "longest time a writer waited between two acknowledgements: {} ms",
-            gap.as_millis()
+        let leader = self.stage.leaders()?[&partition];
+        self.voice.say(&format!("node {leader} leads partition {partition} now"));
+        self.voice.say(&format!("{} writes were acknowledged", story.acknowledged().count()));
+        let (near, all) = (story.gap_near(killed), story.longest_gap(killed));
+        self.voice.say(&format!(
+            "longest wait between two acknowledgements: {} ms in that partition, {} ms in any",
+            near.as_millis(),
+            all.as_millis()
         ));
-        let survivor = (1..=NODES).find(|&node| node != victim).ok_or("nobody survived")?;
-        let lost = self.count_lost(survivor, &story.acknowledged, voice)?;
+        let written: Vec<_> = story.acknowledged().collect();
+        let lost = self.count_lost(survivors[0], &written)?;
         if lost > 0 {
             return Err(format!("{lost} acknowledged writes were lost").into());
         }
-        voice.good("lost writes: 0");
+        self.voice.good("lost writes: 0");
         Ok(victim)
     }
 
-    fn bring_back(&mut self, node: u32, voice: &Voice) -> Result<(), Failure> {
+    /// Lets the writers write for a while.
+    fn watch(&self, load: &Load, long: Duration, how: &str) {
         let begun = Instant::now();
-        let child = self.cluster.start(node, &self.dir, PATIENCE)?;
-        self.children.insert(node, child);
-        voice.say(&format!("node {node} serves again after {} ms", begun.elapsed().as_millis()));
-        await_true("the node does not catch up", || {
-            let committed =
-                |node| Ok::<_, Failure>(status::committed(&status::info(self.port(node))?));
-            let furthest = (1..=NODES).map(committed).collect::<Result<Vec<_>, _>>()?;
-            Ok(furthest
-                .iter()
-                .all(|&other| other.is_some() && other == furthest[node as usize - 1]))
-        })?;
-        voice.good(&format!("and has caught up after {} ms", begun.elapsed().as_millis()));
-        Ok(())
+        let progress = self.voice.progress("", long.as_millis() as u64);
+        while begun.elapsed() < long {
+            progress.set_position(begun.elapsed().as_millis() as u64);
+            progress.set_message(format!("{} writes{how}", load.count()));
+            std::thread::sleep(LOOK);
+        }
+        progress.finish_and_clear();
     }
 
-    fn stop_all(&mut self, voice: &Voice) -> Result<(), Failure> {
-        for node in &self.cluster.nodes {
-            node.ask_to_stop()?;
-        }
-        for (node, mut child) in std::mem::take(&mut self.children) {
-            let status = child.wait()?;
-            voice.say(&format!("node {node} handed over and stopped: {status}"));
-        }
-        Ok(())
-    }
-
-    /// The node that says it leads the most groups.
-    fn busiest(&self) -> Result<u32, Failure> {
-        let mut busiest = (0, 1);
-        for node in 1..=NODES {
-            let info = status::info(self.port(node))?;
-            let leads = info.get("driftless_groups_led").and_then(|text| text.parse::<u32>().ok());
-            busiest = busiest.max((leads.unwrap_or(0), node));
-        }
-        Ok(busiest.1)
-    }
-
-    fn count_lost(
-        &self,
-        node: u32,
-        written: &[(String, String)],
-        voice: &Voice,
-    ) -> Result<usize, Failure> {
-        let mut connection = self.connect(node)?;
-        let progress = voice.progress(written.len() as u64);
+    fn count_lost(&self, node: u32, written: &[&(String, String)]) -> Result<usize, Failure> {
+        let mut connection = self.stage.connect(node)?;
+        let progress = self.voice.progress("of the writes are read back", written.len() as u64);
         let mut lost = 0;
-        for (key, value) in written {
-            if connection.call(&["GET", key])? != Answer::Bulk(value.clone().into_bytes()) {
-                lost += 1;
-            }
-            progress.inc(1);
+        for some in written.chunks(AT_ONCE) {
+            let keys = some.iter().map(|(key, _)| key.as_str());
+            let command: Vec<_> = std::iter::once("MGET").chain(keys).collect();
+            let answer = connection.call(&command)?;
+            let Answer::Array(values) = answer else {
+                return Err(format!("MGET was answered with {answer:?}").into());
+            };
+            let pairs = some.iter().zip(&values);
+            let found = pairs
+                .filter(|((_, value), found)| **found == Answer::Bulk(value.clone().into_bytes()));
+            lost += some.len() - found.count();
+            progress.inc(some.len() as u64);
         }
         progress.finish_and_clear();
         Ok(lost)
     }
 
-    fn print_logs(&self) {
-        for node in 1..=NODES {
-            let text = std::fs::read_to_string(self.dir.join(format!("node{node}.log")))
-                .unwrap_or_default();
-            let lines: Vec<_> = text.lines().collect();
-            for line in &lines[lines.len().saturating_sub(8)..] {
-                eprintln!("node {node}: {line}");
+    fn bring_back(&mut self, node: u32) -> Result<(), Failure> {
+        let begun = Instant::now();
+        self.stage.start(node)?;
+        self.voice
+            .say(&format!("node {node} serves again after {} ms", begun.elapsed().as_millis()));
+        let mut held = 0;
+        await_true("the node does not catch up", || {
+            let own = self.stage.committed(node)?;
+            let others = (1..=NODES).map(|node| self.stage.committed(node));
+            let others = others.collect::<Result<Vec<_>, _>>()?;
+            let furthest = |partition| others.iter().filter_map(|node| node.get(partition)).max();
+            held = own.len();
+            Ok(held > 0 && own.iter().all(|(partition, count)| furthest(partition) == Some(count)))
+        })?;
+        self.voice.good(&format!(
+            "and has caught up in all its {held} partitions after {} ms",
+            begun.elapsed().as_millis()
+        ));
+        Ok(())
+    }
+
+    fn stop_all(&mut self) -> Result<(), Failure> {
+        for (node, status) in self.stage.stop_all()? {
+            self.voice.say(&format!("node {node} handed over and stopped: {status}"));
+            if !status.success() {
+                return Err(format!("node {node} did not stop as it should: {status}").into());
             }
         }
-    }
-
-    fn connect(&self, node: u32) -> Result<Connection, Failure> {
-        Ok(Connection::open("127.0.0.1", self.port(node), PATIENCE)?)
-    }
-
-    fn port(&self, node: u32) -> u16 {
-        self.cluster.nodes[node as usize - 1].port
+        Ok(())
     }
 }
 
-fn flags() -> Flags {
-    Flags { total_nodes: Some(NODES), partitions: Some(PARTITIONS), ..Flags::default() }
-}
-
-fn await_true(
-    problem: &'static str,
-    mut look: impl FnMut() -> Result<bool, Failure>,
-) -> Result<(), Failure> {
-    let until = Instant::now() + PATIENCE;
-    while !look().unwrap_or(false) {
-        if Instant::now() >= until {
-            return Err(problem.into());
-        }
-        std::thread::sleep(LOOK);
-    }
-    Ok(())
-}
-
-fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
-    // All are held until all are chosen, so that no port is chosen twice.
-    let clients =
-        (0..NODES).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    let sockets =
-        (0..NODES).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
-    let mut nodes = Vec::new();
-    for (at, (client, socket)) in clients.iter().zip(&sockets).enumerate() {
-        let node = at as u32 + 1;
-        nodes.push(LocalNode {
-            node,
-            pid: 0,
-            port: client.local_addr()?.port(),
-            gossip_port: socket.local_addr()?.port(),
-            data_dir: dir.join(format!("node{node}")),
-            ..LocalNode::default()
-        });
-    }
-    Ok(LocalCluster {
-        replication_factor: NODES,
-        partitions: PARTITIONS,
-        engines: 1,
-        fsync: "always".to_owned(),
-        nodes,
-    })
+/// What the nodes of the story agree on.
+fn shared() -> Result<driftless::settings::Shared, Failure> {
+    let flags = Flags {
+        total_nodes: Some(NODES),
+        replication_factor: Some(COPIES),
+        partitions: Some(PARTITIONS),
+        ..Flags::default()
+    };
+    Ok(Settings::check(&flags)?.shared)
 }

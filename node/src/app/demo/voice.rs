@@ -1,23 +1,26 @@
-//! How the story is told: with colours and progress on a terminal, plainly elsewhere.
+//! How the story is told: with progress on a terminal and in colours where they are wanted, plainly elsewhere.
 
 use std::io::{IsTerminal as _, stdout};
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The voice of the story.
 pub(super) struct Voice {
     terminal: bool,
+    colours: bool,
 }
 
 impl Voice {
     /// A voice that knows whom it speaks to.
     pub(super) fn new() -> Self {
-        Self { terminal: stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
+        let terminal = stdout().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { terminal, colours: terminal && !plain }
     }
 
     /// Begins a chapter.
     pub(super) fn heading(&self, text: &str) {
-        println!("\n{}", self.paint("1", text));
+        println!("\n{}", self.paint("1;36", text));
     }
 
     /// Tells something.
@@ -26,19 +29,33 @@ impl Voice {
         println!("  {text}");
     }
 
+    /// Names the columns of what follows.
+    pub(super) fn columns(&self, text: &str) {
+        println!("  {}", self.paint("2", text));
+    }
+
     /// Tells something that went well.
     pub(super) fn good(&self, text: &str) {
         println!("  {}", self.paint("32", text));
     }
 
+    /// Tells something that nobody hopes for.
+    pub(super) fn bad(&self, text: &str) {
+        println!("  {}", self.paint("31", text));
+    }
+
     /// A bar that fills up; nothing is shown where there is no terminal.
-    pub(super) fn progress(&self, length: u64) -> ProgressBar {
+    pub(super) fn progress(&self, what: &'static str, length: u64) -> ProgressBar {
         let target =
-            if self.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+            if self.terminal { ProgressDrawTarget::stdout() } else { ProgressDrawTarget::hidden() };
+        let bar = if self.colours { "{bar:40.cyan/dim}" } else { "{bar:40}" };
+        let style =
+            ProgressStyle::with_template(&format!("  {bar} {{percent:>3}} % {what}{{msg}}"));
         ProgressBar::with_draw_target(Some(length), target)
+            .with_style(style.expect("a template that is right stays so"))
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
-        if self.terminal { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
