@@ -1,7 +1,10 @@
 //! The interactive client, fed by a pipe.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use driftless_tests::cluster::{Cluster, binary};
 
@@ -144,4 +147,105 @@ fn a_pipe_of_commands_is_carried_out() {
     let (said, well) = session(&["-p", &port, "--json"], "mget a b\nhget\n");
     assert_eq!(said.lines().next(), Some(r#"["2",null]"#));
     assert!(said.contains(r#"{"error":"ERR"#) && !well, "{said}");
+}
+
+/// What comes of a file of commands: what the client says, its complaints, and whether all went well.
+fn load(port: u16, file: &[u8], arguments: &[&str]) -> (String, String, bool) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("driftless-load-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    fs::write(&path, file).expect("the system has a directory for temporary files");
+    let mut client = Command::new(binary());
+    client.args(["cli", "-p", &port.to_string(), "--load"]).arg(&path).args(arguments);
+    let output = client.output().expect("the client starts and ends");
+    fs::remove_file(&path).expect("the file is still there");
+    let text = |bytes| String::from_utf8(bytes).expect("it says text");
+    (text(output.stdout), text(output.stderr), output.status.success())
+}
+
+#[test]
+fn a_file_of_commands_is_carried_out_many_at_a_time() {
+    let cluster = Cluster::start(1, &[]);
+    let port = cluster.address(0).port();
+    let lines: Vec<_> = (0..50_000).map(|at| format!("set key:{at} \"value {at}\"\n")).collect();
+    let (said, complaints, well) = load(port, lines.concat().as_bytes(), &[]);
+    assert!(said.starts_with("50000 commands: 50000 done, 0 failed, in "), "{said}");
+    assert_eq!((complaints.as_str(), well), ("", true));
+    let asked = "dbsize\nget key:49999\n";
+    let (said, _) = session(&["-p", &port.to_string()], asked);
+    assert_eq!(said, "50000\nvalue 49999\n");
+
+    // Arrays, as `redis-cli --pipe` takes them, from the standard input.
+    let arrays = "*3\r\n$3\r\nset\r\n$1\r\na\r\n$3\r\n1\n2\r\n*2\r\n$4\r\nincr\r\n$1\r\nb\r\n";
+    let (said, well) = session(&["-p", &port.to_string(), "--load", "-", "--json"], arrays);
+    assert_eq!((said.as_str(), well), ("{\"commands\":2,\"done\":2,\"failed\":0}\n", true));
+}
+
+#[test]
+fn what_fails_is_told_by_its_line() {
+    let cluster = Cluster::start(1, &[]);
+    let port = cluster.address(0).port();
+    let file =
+        b"set a text\n\nincr a\nset \"b\nget\nset c 1\n*1\r\n$4\r\nping\r\n*1\r\n:\r\nset d 1\n";
+    let (said, complaints, well) = load(port, file, &[]);
+    assert!(said.starts_with("7 commands: 3 done, 4 failed, in "), "{said}");
+    assert!(!well, "who runs it is told that not all went well");
+    let expected = "\
+line 3: ERR value is not an integer or out of range
+line 4: Invalid argument(s)
+line 5: ERR wrong number of arguments for 'get' command
+line 10: ERR Protocol error: expected '$', got ':': nothing from here on was sent
+";
+    assert_eq!(complaints, expected);
+    let (_, complaints, _) = load(port, "incr a\n".repeat(1_000).as_bytes(), &[]);
+    assert_eq!(complaints.lines().count(), 11);
+    assert!(complaints.ends_with("\nand 990 more\n"), "{complaints}");
+}
+
+/// A server that takes one command after the other and answers each with so many bytes before it looks at the next.
+/// It hangs up after so many.
+fn slow_server(answer_bytes: usize, most: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the machine has a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("the client comes");
+        let mut commands = BufReader::new(stream.try_clone().expect("a stream has two handles"));
+        let mut stream = stream;
+        let answer = format!("${answer_bytes}\r\n{}\r\n", "x".repeat(answer_bytes));
+        for _ in 0..most {
+            // `*2`, `$4`, `echo`, `$N`, the word
+            let mut line = String::new();
+            for _ in 0..5 {
+                line.clear();
+                if commands.read_line(&mut line).expect("the client sends text") == 0 {
+                    return;
+                }
+            }
+            stream.write_all(answer.as_bytes()).expect("the client takes its answers");
+        }
+    });
+    port
+}
+
+#[test]
+fn a_server_that_reads_no_further_before_its_answers_are_taken_holds_nothing_up() {
+    // Far more in both directions than sockets hold.
+    let word = "y".repeat(32 << 10);
+    let lines = format!("echo {word}\n").repeat(1_000);
+    let port = slow_server(32 << 10, usize::MAX);
+    let (said, complaints, well) = load(port, lines.as_bytes(), &[]);
+    assert!(said.starts_with("1000 commands: 1000 done, 0 failed, in "), "{said}{complaints}");
+    assert!(well);
+}
+
+#[test]
+fn a_server_that_hangs_up_ends_the_load_and_it_is_told_where() {
+    let port = slow_server(10, 700);
+    let (said, complaints, well) = load(port, "echo y\n".repeat(100_000).as_bytes(), &[]);
+    let done: u32 = said.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    assert!(done <= 700, "no more was answered: {said}");
+    assert!(said.starts_with(&format!("{done} commands: {done} done, 0 failed, in ")), "{said}");
+    assert!(complaints.starts_with(&format!("Error: line {}: ", done + 1)), "{complaints}");
+    assert!(!well);
 }

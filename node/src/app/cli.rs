@@ -1,7 +1,11 @@
-//! `driftless cli`: one command, or a prompt.
+//! `driftless cli`: one command, a prompt, or the commands of a file.
+
+mod bulk;
+mod cut;
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,6 +61,9 @@ pub(crate) struct Cli {
     /// Show answers as JSON
     #[arg(long)]
     json: bool,
+    /// Carry out the commands of a file (-: standard input), one a line or as RESP arrays, many at a time
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "command"])]
+    load: Option<PathBuf>,
     /// The command; without one, a prompt
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -74,6 +81,9 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(path) = &cli.load {
+        return bulk::run(connection, path, cli.json);
+    }
     if cli.command.is_empty() {
         return prompt(cli, &mut connection);
     }
@@ -167,7 +177,7 @@ fn prompt(cli: &Cli, connection: &mut Connection) -> ExitCode {
     let mut prompt = Prompt::new(&text, words(), names(cli));
     let mut failed = false;
     while let Some(line) = prompt.line() {
-        let command = match split(&line) {
+        let command = match split(line.as_bytes()) {
             Some(command) if command.is_empty() => continue,
             Some(command) => command,
             None => {
@@ -175,7 +185,7 @@ fn prompt(cli: &Cli, connection: &mut Connection) -> ExitCode {
                 continue;
             }
         };
-        if [&b"exit"[..], b"quit"].contains(&command[0].to_ascii_lowercase().as_slice()) {
+        if is_leave(&command) {
             break;
         }
         let answered = connection.call(&command).or_else(|_| {
@@ -209,10 +219,15 @@ fn print(answer: &Answer, json: bool) {
     let _ = written.and_then(|()| out.flush());
 }
 
+/// Whether a command is one that ends a prompt.
+fn is_leave(command: &[Vec<u8>]) -> bool {
+    [&b"exit"[..], b"quit"].contains(&command[0].to_ascii_lowercase().as_slice())
+}
+
 /// The words of a line: bare, in single quotes, or in double quotes with escapes. Nothing if a quote is left open.
-fn split(line: &str) -> Option<Vec<Vec<u8>>> {
+fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
-    let mut bytes = line.bytes().peekable();
+    let mut bytes = line.iter().copied().peekable();
     loop {
         while bytes.next_if(u8::is_ascii_whitespace).is_some() {}
         let Some(&first) = bytes.peek() else { return Some(words) };
@@ -283,7 +298,7 @@ mod tests {
         for (line, words) in cases {
             let words =
                 words.map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
-            assert_eq!(split(line), words, "{line}");
+            assert_eq!(split(line.as_bytes()), words, "{line}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A small client: commands out, answers in, one at a time.
+//! A small client: commands out, answers in, one at a time or many.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -13,10 +13,17 @@ const READ_BYTES: usize = 64 << 10;
 /// A connection to a server.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
     buffer: Vec<u8>,
-    /// What arrived and is no whole answer yet.
+    answers: Answers,
+}
+
+/// The answers that come by a connection.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    stream: TcpStream,
     arrived: Vec<u8>,
+    /// How many of those bytes are done with.
+    taken: usize,
 }
 
 impl Connection {
@@ -29,7 +36,8 @@ impl Connection {
                     stream.set_nodelay(true)?;
                     stream.set_read_timeout(Some(patience))?;
                     stream.set_write_timeout(Some(patience))?;
-                    return Ok(Self { stream, buffer: Vec::new(), arrived: Vec::new() });
+                    let answers = Answers { stream, arrived: Vec::new(), taken: 0 };
+                    return Ok(Self { buffer: Vec::new(), answers });
                 }
                 Err(error) => last = error,
             }
@@ -41,12 +49,26 @@ impl Connection {
     pub(crate) fn call<A: AsRef<[u8]>>(&mut self, command: &[A]) -> io::Result<Answer> {
         self.buffer.clear();
         put_command(&mut self.buffer, command);
-        self.stream.write_all(&self.buffer)?;
+        self.answers.stream.write_all(&self.buffer)?;
+        self.answers.next()
+    }
+
+    /// The connection for two threads: one that sends, one that takes answers.
+    pub(crate) fn split(self) -> io::Result<(TcpStream, Answers)> {
+        Ok((self.answers.stream.try_clone()?, self.answers))
+    }
+}
+
+impl Answers {
+    /// Waits for the next answer.
+    pub(crate) fn next(&mut self) -> io::Result<Answer> {
         loop {
-            if let Some((answer, used)) = Answer::parse(&self.arrived)? {
-                self.arrived.drain(..used);
+            if let Some((answer, used)) = Answer::parse(&self.arrived[self.taken..])? {
+                self.taken += used;
                 return Ok(answer);
             }
+            self.arrived.drain(..self.taken);
+            self.taken = 0;
             let start = self.arrived.len();
             self.arrived.resize(start.max(READ_BYTES) + start, 0);
             let count = self.stream.read(&mut self.arrived[start..]);
