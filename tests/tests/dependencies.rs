@@ -36,6 +36,7 @@ fn the_client_contains_neither_a_node_nor_a_server() {
         let found = tree.lines().find(|line| line.starts_with(other));
         assert_eq!(found, None, "a client needs none");
     }
+}
 
 /// `deny.toml` says why this one may be unmaintained: it comes with the simulated network of tests, and no further.
 #[test]
