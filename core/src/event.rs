@@ -56,6 +56,8 @@ pub enum Event {
     PeerSilent { node: NodeId, silent: bool },
     /// A client was hung up on because the answer to a write of its cannot be known any more.
     AnswerLost { client: ClientId },
+    /// A client has tried to come in with a wrong name or password.
+    LoginFailed { client: ClientId },
     /// The membership view changed.
     Member { node: NodeId, liveness: Liveness, incarnation: u64 },
     /// A datagram of another cluster was refused.

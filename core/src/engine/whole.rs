@@ -6,6 +6,7 @@ use crate::command::connection::{self, Connection, Effect, Facts, put_list};
 use crate::command::{CommandId, Merge, Spec};
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
+use crate::event::Event;
 use crate::group::writes;
 use crate::ids::{ClientId, GroupId, Keyspace, LaneId};
 use crate::message::{self, Handback, Handoff, Message};
@@ -113,7 +114,7 @@ impl Turn<'_> {
         }
         match effect {
             Effect::None if spec.id == CommandId::Info => Some(Merge::Info),
-            Effect::None | Effect::Close | Effect::Shutdown { .. } => None,
+            Effect::None | Effect::Close | Effect::LoginFailed | Effect::Shutdown { .. } => None,
             Effect::List(_) => Some(Merge::Lines),
             Effect::Kill(filter) if filter.by_address() => Some(Merge::Killed),
             Effect::Kill(_) => Some(Merge::Sum),
@@ -162,6 +163,12 @@ impl Turn<'_> {
             Effect::Close => {
                 if let Some(state) = own.and_then(|own| engine.sessions.client_mut(own)) {
                     state.closing = true;
+                }
+            }
+            Effect::LoginFailed => {
+                engine.counts.logins_failed += 1;
+                if let Some(client) = own {
+                    self.out.events.push(Event::LoginFailed { client });
                 }
             }
             Effect::Shutdown { now } => self.out.shutdown = Some(now),
@@ -220,6 +227,7 @@ impl crate::engine::Engine {
             hits: self.counts.hits,
             misses: self.counts.misses,
             expired: self.counts.expired,
+            logins_failed: self.counts.logins_failed,
             nodes: self.pulse.peers().len() as u32 + 1,
             messages: self.counts.messages,
             datagrams: self.datagrams,

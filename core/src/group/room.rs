@@ -46,6 +46,8 @@ pub struct Counts {
     pub expired: u64,
     /// Commands forwarded to other nodes.
     pub forwarded: u64,
+    /// Attempts of clients to come in with a wrong name or password.
+    pub logins_failed: u64,
     /// Replicas found to differ.
     pub diverged: u64,
     /// Messages from the same lane of other nodes.

@@ -174,6 +174,12 @@ impl Clients {
         more
     }
 
+    /// Who a client is, by its address; empty if it is gone.
+    pub(super) fn peer(&self, id: u32) -> String {
+        let wire = self.open.get(id as usize).and_then(|client| client.wire.as_ref());
+        wire.map(|wire| wire.addresses().0).unwrap_or_default()
+    }
+
     /// Plays all that was gathered into a turn. `again` gets the clients that should be looked at again.
     pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
         for id in self.opened.drain(..) {

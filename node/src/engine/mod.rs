@@ -352,6 +352,11 @@ impl Driver {
             if let Event::PeerMalformed { from } = event {
                 self.peers.lose(from);
             }
+            if let Event::LoginFailed { client } = event {
+                let peer = self.clients.peer(client.0);
+                tracing::warn!(%peer, "a login failed");
+                self.board.note(format!("a login from {peer} failed"));
+            }
             events::tell(self.lane, &event);
             if let Some(what) = events::notable(&event) {
                 self.board.note(what);

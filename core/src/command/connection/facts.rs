@@ -62,6 +62,8 @@ pub struct Facts<'a> {
     pub misses: u64,
     /// Keys removed because their time had come.
     pub expired: u64,
+    /// Attempts of clients to come in with a wrong name or password.
+    pub logins_failed: u64,
     /// Keys of each keyspace.
     pub keyspaces: [KeyspaceFacts; KEYSPACES as usize],
     /// Nodes of the cluster.
@@ -128,6 +130,7 @@ impl<'a> Facts<'a> {
             hits: 0,
             misses: 0,
             expired: 0,
+            logins_failed: 0,
             keyspaces: [KeyspaceFacts::default(); KEYSPACES as usize],
             nodes: 1,
             groups: 0,

@@ -16,6 +16,7 @@ const SUMMED: &[&str] = &[
     "total_connections_received",
     "total_commands_processed",
     "expired_keys",
+    "acl_access_denied_auth",
     "keyspace_hits",
     "keyspace_misses",
     "total_reads_processed",

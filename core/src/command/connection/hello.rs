@@ -1,6 +1,6 @@
 //! Who a client is: AUTH, HELLO, and the names it gives itself.
 
-use crate::command::connection::{Connection, Facts, VERSION, integer};
+use crate::command::connection::{Connection, Effect, Facts, VERSION, integer};
 use crate::resp::{Args, Proto, Reply};
 
 /// The one user there is.
@@ -16,24 +16,29 @@ pub(super) fn auth(
     connection: &mut Connection,
     facts: &Facts<'_>,
     reply: &mut Reply<'_>,
-) {
+) -> Effect {
     let (user, password) = match args.len() {
         2 if facts.password.is_none() => {
-            return reply.error(
+            reply.error(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
             );
+            return Effect::None;
         }
         2 => (USER, args.at(1)),
         3 => (args.at(1), args.at(2)),
-        _ => return reply.error("ERR syntax error"),
+        _ => {
+            reply.error("ERR syntax error");
+            return Effect::None;
+        }
     };
-    if admit(user, password, facts) {
-        connection.authenticated = true;
-        reply.ok();
-    } else {
+    if !admit(user, password, facts) {
         reply.error(WRONG);
+        return Effect::LoginFailed;
     }
+    connection.authenticated = true;
+    reply.ok();
+    Effect::None
 }
 
 /// HELLO [version [AUTH username password] [SETNAME name]].
@@ -42,44 +47,25 @@ pub(super) fn hello(
     connection: &mut Connection,
     facts: &Facts<'_>,
     reply: &mut Reply<'_>,
-) {
-    let mut proto = connection.proto;
-    if let Some(version) = args.get(1) {
-        proto = match integer(version) {
-            None => return reply.error("ERR Protocol version is not an integer or out of range"),
-            Some(2) => Proto::Resp2,
-            Some(3) => Proto::Resp3,
-            Some(_) => return reply.error("NOPROTO unsupported protocol version"),
-        };
-    }
-    let (mut login, mut name) = (None, None);
-    let mut at = 2;
-    while let Some(option) = args.get(at) {
-        if option.eq_ignore_ascii_case(b"auth") && at + 2 < args.len() {
-            login = Some((args.at(at + 1), args.at(at + 2)));
-            at += 3;
-        } else if option.eq_ignore_ascii_case(b"setname") && at + 1 < args.len() {
-            name = Some(args.at(at + 1));
-            at += 2;
-        } else {
-            return reply.error_bytes(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
-        }
-    }
-    if name.is_some_and(|name| !readable(name)) {
-        return reply.error(UNREADABLE);
-    }
+) -> Effect {
+    let Some(greeting) = Greeting::parse(args, connection.proto, reply) else {
+        return Effect::None;
+    };
+    let Greeting { proto, login, name } = greeting;
     if let Some((user, password)) = login {
         if !admit(user, password, facts) {
-            return reply.error(WRONG);
+            reply.error(WRONG);
+            return Effect::LoginFailed;
         }
         connection.authenticated = true;
     }
     if !connection.admitted(facts.password) {
-        return reply.error(
+        reply.error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
              select the RESP protocol version at the same time",
         );
+        return Effect::None;
     }
     if let Some(name) = name {
         connection.name = name.to_vec();
@@ -87,6 +73,57 @@ pub(super) fn hello(
     connection.proto = proto;
     reply.set_proto(proto);
     describe(connection, reply);
+    Effect::None
+}
+
+/// What a HELLO asks for.
+struct Greeting<'a> {
+    proto: Proto,
+    login: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Greeting<'a> {
+    /// Reads it; what is wrong with it is answered.
+    fn parse(args: &Args<'a>, proto: Proto, reply: &mut Reply<'_>) -> Option<Self> {
+        let mut greeting = Self { proto, login: None, name: None };
+        if let Some(version) = args.get(1) {
+            let refusal = match integer(version) {
+                None => Some("ERR Protocol version is not an integer or out of range"),
+                Some(2) => {
+                    greeting.proto = Proto::Resp2;
+                    None
+                }
+                Some(3) => {
+                    greeting.proto = Proto::Resp3;
+                    None
+                }
+                Some(_) => Some("NOPROTO unsupported protocol version"),
+            };
+            if let Some(refusal) = refusal {
+                reply.error(refusal);
+                return None;
+            }
+        }
+        let mut at = 2;
+        while let Some(option) = args.get(at) {
+            if option.eq_ignore_ascii_case(b"auth") && at + 2 < args.len() {
+                greeting.login = Some((args.at(at + 1), args.at(at + 2)));
+                at += 3;
+            } else if option.eq_ignore_ascii_case(b"setname") && at + 1 < args.len() {
+                greeting.name = Some(args.at(at + 1));
+                at += 2;
+            } else {
+                reply.error_bytes(&[b"ERR Syntax error in HELLO option '", option, b"'"]);
+                return None;
+            }
+        }
+        if greeting.name.is_some_and(|name| !readable(name)) {
+            reply.error(UNREADABLE);
+            return None;
+        }
+        Some(greeting)
+    }
 }
 
 fn describe(connection: &Connection, reply: &mut Reply<'_>) {

@@ -169,6 +169,7 @@ fn stats(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "evicted_clients": 0,
         "keyspace_hits": facts.hits,
         "keyspace_misses": facts.misses,
+        "acl_access_denied_auth": facts.logins_failed,
         "pubsub_channels": 0,
         "pubsub_patterns": 0,
         "latest_fork_usec": 0,

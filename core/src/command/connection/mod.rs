@@ -81,6 +81,8 @@ pub enum Effect {
     None,
     /// It is answered; hang up once the answer has left.
     Close,
+    /// It is answered; somebody has tried to come in with a wrong name or password.
+    LoginFailed,
     /// Stop the node. Nothing is answered if that succeeds.
     Shutdown {
         /// Do not wait for handing leaderships over.
@@ -221,8 +223,8 @@ pub fn execute(
     match spec.id {
         Id::Ping => ping(spec, args, reply),
         Id::Echo => reply.bulk(args.at(1)),
-        Id::Hello => hello::hello(args, connection, facts, reply),
-        Id::Auth => hello::auth(args, connection, facts, reply),
+        Id::Hello => return hello::hello(args, connection, facts, reply),
+        Id::Auth => return hello::auth(args, connection, facts, reply),
         Id::Select => select(args, connection, reply),
         Id::Quit => {
             reply.ok();

@@ -194,6 +194,8 @@ fn of_node(page: &mut Page, house: &House, lanes: &[LaneFacts]) {
     );
     let help = "Messages from engines of other nodes.";
     page.single("messages_received_total", "counter", help, sum(|lane| lane.counts.messages));
+    let help = "Attempts of clients to come in with a wrong name or password.";
+    page.single("logins_failed_total", "counter", help, sum(|lane| lane.counts.logins_failed));
     let help = "Replicas that anti-entropy found to differ.";
     page.single("replicas_diverged_total", "counter", help, sum(|lane| lane.counts.diverged));
     page.family("members", "gauge", "Nodes of the cluster as gossip sees them, by state.");
