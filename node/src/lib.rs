@@ -16,5 +16,6 @@ pub mod net;
 pub mod node;
 pub mod proto;
 pub mod settings;
+pub mod tls;
 
 pub use error::NodeError;

@@ -26,6 +26,7 @@ use crate::gossip::Gossip;
 use crate::link::{Addresses, Links};
 use crate::net::{self, Datagrams, Door};
 use crate::settings::{Settings, Shared};
+use crate::tls::Tls;
 
 /// How often the name of a peer that cannot be resolved is tried again, and how long to wait between.
 const RESOLVE_TRIES: u32 = 10;
@@ -40,19 +41,18 @@ pub async fn run(
     stop: impl Future<Output = io::Result<()>>,
     ready: impl FnOnce(&Settings),
 ) -> Result<(), NodeError> {
+    let tls = Tls::new(&settings)?;
     let instance = disks.peek()?;
     let ports = bind(&settings).await?;
     let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
     let (fatal, mut failed) = mpsc::channel(4);
     let (told, addresses) = watch::channel(Addresses::default());
-    let links = Links::new(&settings, instance, inboxes.clone(), addresses, fatal.clone());
+    let links =
+        Links::new(&settings, instance, inboxes.clone(), addresses, fatal.clone(), tls.clone());
     let nodes = ports.nodes.open().map_err(NodeError::system("listening to nodes"))?;
     net::spawn(links.clone().accept(nodes));
     // Nodes that start together all answer each other here, so whoever does not fit in learns it before it serves.
-    let mut cluster = cluster_config(&settings).await;
-    let (silent, found) = links.inquire(&cluster.seeds).await;
-    // Where nodes are, in the place of whatever doors of theirs were named.
-    cluster.seeds = silent.iter().copied().chain(found).collect();
+    let (cluster, silent) = greet_peers(&settings, &links).await;
     refused(&mut failed)?;
 
     disks.claim()?;
@@ -80,7 +80,8 @@ pub async fn run(
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
-    let _open = open_doors(&settings, ports.others, &inboxes, board, links)?;
+    net::spawn(tls.clone().keep_fresh());
+    let _open = open_doors(&settings, ports.others, &inboxes, board, links, tls)?;
     ready(&settings);
     let outcome = tokio::select! {
         biased;
@@ -103,6 +104,15 @@ pub async fn run(
         }
     }
     outcome.map(|_| ())
+}
+
+/// Greets all peers that are there. How the cluster is gossiped with, and who has not answered.
+async fn greet_peers(settings: &Settings, links: &Arc<Links>) -> (ClusterConfig, Vec<SocketAddr>) {
+    let mut cluster = cluster_config(settings).await;
+    let (silent, found) = links.inquire(&cluster.seeds).await;
+    // Where nodes are, in the place of whatever doors of theirs were named.
+    cluster.seeds = silent.iter().copied().chain(found).collect();
+    (cluster, silent)
 }
 
 fn board(settings: &Settings) -> Board {
@@ -135,13 +145,17 @@ async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
         }
     };
     let (clients_at, nodes_at) = (settings.clients_at, settings.nodes_at);
-    let clients = net::bind_doors(clients_at, settings.shared.engines)
-        .await
-        .map_err(refused("port", clients_at))?;
+    // Who speaks TLS is let in at one door, and passed on to the engines.
+    let tls = settings.tls.doors;
+    let count = if tls { 1 } else { settings.shared.engines };
+    let mut clients =
+        net::bind_doors(clients_at, count).await.map_err(refused("port", clients_at))?;
     let nodes = net::bind_doors(nodes_at, 1).await.map_err(refused("gossip-port", nodes_at))?;
     let gossip = Datagrams::bind(nodes_at).await.map_err(refused("gossip-port", nodes_at))?;
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
-    let mut others = Doors { lines: None, http: None, grpc: None, passed: None };
+    let redis = if tls { clients.pop().flatten() } else { None };
+    clients.resize_with(settings.shared.engines as usize, || None);
+    let mut others = Doors { redis, lines: None, http: None, grpc: None, passed: None };
     for (name, at, door) in [
         ("lines-port", settings.lines_at, &mut others.lines),
         ("http-port", settings.http_at, &mut others.http),
@@ -216,6 +230,7 @@ fn open_doors(
     engines: &[Arc<Inbox>],
     board: Arc<Board>,
     links: Arc<Links>,
+    tls: Arc<Tls>,
 ) -> Result<oneshot::Sender<()>, NodeError> {
     let mut doors = doors;
     if settings.http_with_nodes {
@@ -226,12 +241,14 @@ fn open_doors(
         gate: Gate::new(engines.to_vec()),
         board,
         links,
+        tls,
         followers: settings.followers,
     });
+    let engines = engines.to_vec();
     let (open, shut) = oneshot::channel::<()>();
     let most = settings.max_clients as usize;
     let stay = async move {
-        if let Err(error) = doors::open(&house, doors, most) {
+        if let Err(error) = doors::open(&house, doors, &engines, most) {
             tracing::error!(%error, "the doors cannot be opened");
         }
         let _ = shut.await;

@@ -15,6 +15,7 @@ use driftless_core::command::{self, Spec};
 use super::kv::{self, Retries};
 use super::prompt::{Names, Prompt, Word};
 use super::resp::{Answer, Connection};
+use super::secure::Secure;
 use super::show;
 
 /// Steps of a scan for names that complete a line, at most.
@@ -58,6 +59,8 @@ pub(crate) struct Cli {
     /// With --servers: milliseconds that a try may take
     #[arg(long, default_value_t = 5_000, value_name = "MS")]
     timeout_ms: u64,
+    #[command(flatten)]
+    secure: Secure,
     /// Show answers as JSON
     #[arg(long)]
     json: bool,
@@ -105,7 +108,7 @@ fn by_lines(cli: &Cli) -> ExitCode {
         delay: Duration::from_millis(cli.retry_delay_ms),
         patience: Duration::from_millis(cli.timeout_ms.max(1)),
     };
-    let well = kv::run(&cli.servers, retries, cli.password.clone(), cli.json);
+    let well = kv::run(&cli.servers, retries, &cli.secure, cli.password.clone(), cli.json);
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -155,7 +158,7 @@ fn scanned(answer: Answer) -> Option<(String, Vec<String>)> {
 }
 
 fn connect(cli: &Cli) -> io::Result<Connection> {
-    let mut connection = Connection::open(&cli.host, cli.port, PATIENCE)?;
+    let mut connection = Connection::open_secure(&cli.secure, &cli.host, cli.port, PATIENCE)?;
     let mut greet = |command: &[&str]| match connection.call(command)? {
         Answer::Error(text) => Err(io::Error::other(text)),
         _ => Ok(()),

@@ -9,6 +9,7 @@ use driftless::settings::{Flags, Settings};
 
 use super::Failure;
 use super::local::{LocalCluster, LocalNode};
+use super::secure::LocalFiles;
 
 /// How long a node may take to recover and serve.
 const START: Duration = Duration::from_mins(1);
@@ -35,6 +36,8 @@ pub(crate) struct Start {
     /// When writes are forced to disk: always, interval or never
     #[arg(long, default_value = "always", value_name = "WHEN")]
     fsync: String,
+    #[command(flatten)]
+    tls: LocalFiles,
     /// Port for clients of the first node; others follow, nodes speak on 10000 above
     #[arg(long, default_value_t = 6379, value_name = "PORT")]
     first_port: u16,
@@ -55,9 +58,10 @@ pub(crate) fn start(wanted: &Start) -> Result<(), Failure> {
         cluster = before;
     }
     std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let secure = cluster.tls.secure();
     let mut children = Vec::new();
     for node in 1..=wanted.nodes {
-        let started = match cluster.nodes[node as usize - 1].answers(START) {
+        let started = match cluster.nodes[node as usize - 1].answers(&secure, START) {
             Ok(true) => {
                 println!("node {node} runs already");
                 continue;
@@ -138,6 +142,7 @@ fn plan(wanted: &Start) -> Result<LocalCluster, Failure> {
         partitions: wanted.partitions,
         engines: wanted.engines,
         fsync: wanted.fsync.clone(),
+        tls: wanted.tls.absolute()?,
         nodes: nodes.collect(),
     })
 }

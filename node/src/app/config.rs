@@ -5,11 +5,13 @@ use std::path::Path;
 use clap::{Args as _, Command};
 use driftless::NodeError;
 use driftless::settings::{Flags, Settings};
+use driftless::tls::Tls;
 
 /// Checks the settings of a file, as a node would that is given nothing else, and prints what they come to.
 pub(crate) fn check(file: &Path) -> Result<(), NodeError> {
     let flags = Flags { config: Some(file.to_owned()), ..Flags::default() };
     let settings = Settings::check(&flags.with_file()?)?;
+    Tls::new(&settings)?;
     println!("{}", settings.describe());
     Ok(())
 }

@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::prompt::{Prompt, Word};
+use super::secure::{Link, Secure};
 
 /// Lines around a title, and around a server.
 const WIDE: &str = "======================================================================";
@@ -42,7 +42,8 @@ struct Client {
     servers: Vec<String>,
     retries: Retries,
     /// One for each server, once it was needed.
-    connections: Vec<Option<BufReader<TcpStream>>>,
+    connections: Vec<Option<BufReader<Link>>>,
+    secure: Secure,
     password: Option<String>,
     /// Whether answers are shown as they came.
     json: bool,
@@ -53,13 +54,15 @@ struct Client {
 pub(crate) fn run(
     servers: &[String],
     retries: Retries,
+    secure: &Secure,
     password: Option<String>,
     json: bool,
 ) -> bool {
     let connections = servers.iter().map(|_| None).collect();
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let servers = servers.to_vec();
-    let mut client = Client { servers, retries, connections, password, json, colours };
+    let secure = secure.clone();
+    let mut client = Client { servers, retries, connections, secure, password, json, colours };
     let words = WORDS.map(|(name, usage)| Word { name: name.to_owned(), usage: usage.to_owned() });
     let mut prompt = Prompt::new("kv> ", words.to_vec(), Box::new(|_| Vec::new()));
     if prompt.is_terminal() {
@@ -207,12 +210,11 @@ impl Client {
         if self.connections[at].is_some() {
             return Ok(());
         }
-        let mut addresses = self.servers[at].to_socket_addrs()?;
-        let address = addresses.next().ok_or(io::ErrorKind::NotFound)?;
-        let stream = TcpStream::connect_timeout(&address, self.retries.patience)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(self.retries.patience))?;
-        stream.set_write_timeout(Some(self.retries.patience))?;
+        let (host, port) = self.servers[at].rsplit_once(':').ok_or(io::ErrorKind::InvalidInput)?;
+        let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        // As addresses of IPv6 are written before a port.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = self.secure.connect(host, port, self.retries.patience)?;
         let mut connection = BufReader::new(stream);
         if let Some(password) = &self.password {
             call(&mut connection, &json!({"command": "AUTH", "password": password}))?;
@@ -273,8 +275,9 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn call(connection: &mut BufReader<TcpStream>, request: &Value) -> io::Result<Value> {
+fn call(connection: &mut BufReader<Link>, request: &Value) -> io::Result<Value> {
     connection.get_mut().write_all(format!("{request}\n").as_bytes())?;
+    connection.get_mut().flush()?;
     let mut line = String::new();
     if connection.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());

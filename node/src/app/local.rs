@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 use super::resp::Connection;
+use super::secure::{LocalFiles, Secure};
 
 const FILE: &str = "cluster.toml";
 /// Between two looks at whether a process has ended.
@@ -30,6 +31,9 @@ pub(crate) struct LocalCluster {
     pub(crate) engines: u8,
     /// When writes are forced to disk.
     pub(crate) fsync: String,
+    /// By what they speak TLS, if they do.
+    #[serde(flatten)]
+    pub(crate) tls: LocalFiles,
     /// Its nodes, by number.
     pub(crate) nodes: Vec<LocalNode>,
 }
@@ -121,8 +125,14 @@ impl LocalCluster {
         flag("grpc-port", this.grpc_port.to_string());
         flag("data-dir", this.data_dir.display().to_string());
         flag("peers", peers.join(","));
+        for (name, value) in self.tls.flags() {
+            flag(name, value);
+        }
         // Variables that describe one node would be the same for all of them.
-        for name in ["DRIFTLESS_CONFIG", "DRIFTLESS_ADVERTISE", "DRIFTLESS_ZONES", "GRPC_PORT"] {
+        for name in ["DRIFTLESS_CONFIG", "DRIFTLESS_ADVERTISE", "DRIFTLESS_ZONES", "GRPC_PORT"]
+            .into_iter()
+            .chain(LocalFiles::VARIABLES)
+        {
             command.env_remove(name);
         }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
@@ -166,11 +176,11 @@ impl LocalNode {
 
     /// Whether it runs and answers. A process that was killed a moment ago may still hold its files, and one that
     /// recovers does not answer yet, so this waits for an answer, or for the files to be let go of.
-    pub(crate) fn answers(&self, patience: Duration) -> Result<bool, Failure> {
+    pub(crate) fn answers(&self, secure: &Secure, patience: Duration) -> Result<bool, Failure> {
         let until = Instant::now() + patience;
         while self.is_running() {
             // Whatever it says: a node that wants a password runs, too.
-            let said = Connection::open("127.0.0.1", self.port, ANSWER)
+            let said = Connection::open_secure(secure, "127.0.0.1", self.port, ANSWER)
                 .and_then(|mut connection| connection.call(&["PING"]));
             if said.is_ok() {
                 return Ok(true);
@@ -231,10 +241,13 @@ mod tests {
         let node = silent_node("dying");
         let lock = File::create(node.data_dir.join("lock")).unwrap();
         lock.lock().unwrap();
-        let error = node.answers(Duration::ZERO).unwrap_err();
+        let error = node.answers(&Secure::default(), Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("does not answer"), "{error}");
         drop(lock);
-        assert!(!node.answers(Duration::ZERO).unwrap(), "it has let go of its files");
+        assert!(
+            !node.answers(&Secure::default(), Duration::ZERO).unwrap(),
+            "it has let go of its files"
+        );
         fs::remove_dir_all(&node.data_dir).unwrap();
     }
 }

@@ -9,6 +9,7 @@ mod kv;
 mod local;
 mod prompt;
 mod resp;
+mod secure;
 mod show;
 mod status;
 
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use driftless::disk::Claim;
 use driftless::settings::{Flags, Settings};
+use driftless::tls::Tls;
 use driftless::{NodeError, log, net, node};
 
 /// A replicated key-value store that speaks the Redis protocol and loses no acknowledged write.
@@ -128,6 +130,7 @@ fn serve(flags: Flags, check: bool, interactive: bool) -> Result<(), NodeError> 
     }
     let settings = Settings::check(&flags)?;
     if check {
+        Tls::new(&settings)?;
         println!("{}", settings.describe());
         return Ok(());
     }

@@ -1,11 +1,13 @@
 //! A small client: commands out, answers in, one at a time or many.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) use driftless::answer::Answer;
 use driftless::answer::put_command;
+
+use super::secure::{Link, Secure};
 
 /// Bytes asked for at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -20,7 +22,8 @@ pub(crate) struct Connection {
 /// The answers that come by a connection.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    stream: TcpStream,
+    stream: Link,
+    /// What arrived and is no whole answer yet.
     arrived: Vec<u8>,
     /// How many of those bytes are done with.
     taken: usize,
@@ -29,20 +32,19 @@ pub(crate) struct Answers {
 impl Connection {
     /// Connects; every answer must come within `patience`.
     pub(crate) fn open(host: &str, port: u16, patience: Duration) -> io::Result<Self> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "no such host");
-        for address in (host, port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, patience) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_read_timeout(Some(patience))?;
-                    stream.set_write_timeout(Some(patience))?;
-                    let answers = Answers { stream, arrived: Vec::new(), taken: 0 };
-                    return Ok(Self { buffer: Vec::new(), answers });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        Self::open_secure(&Secure::default(), host, port, patience)
+    }
+
+    /// The same, by TLS if so.
+    pub(crate) fn open_secure(
+        secure: &Secure,
+        host: &str,
+        port: u16,
+        patience: Duration,
+    ) -> io::Result<Self> {
+        let stream = secure.connect(host, port, patience)?;
+        let answers = Answers { stream, arrived: Vec::new(), taken: 0 };
+        Ok(Self { buffer: Vec::new(), answers })
     }
 
     /// Sends a command and waits for its answer.
@@ -50,12 +52,13 @@ impl Connection {
         self.buffer.clear();
         put_command(&mut self.buffer, command);
         self.answers.stream.write_all(&self.buffer)?;
+        self.answers.stream.flush()?;
         self.answers.next()
     }
 
-    /// The connection for two threads: one that sends, one that takes answers.
+    /// The connection for two threads: one that sends, one that takes answers. Not by TLS.
     pub(crate) fn split(self) -> io::Result<(TcpStream, Answers)> {
-        Ok((self.answers.stream.try_clone()?, self.answers))
+        Ok((self.answers.stream.sender()?, self.answers))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Failure;
 use super::local::{LocalCluster, LocalNode};
 use super::resp::{Answer, Connection};
+use super::secure::Secure;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,7 +18,8 @@ pub(crate) type Info = BTreeMap<String, String>;
 /// Prints the table.
 pub(crate) fn print(dir: &Path) -> Result<(), Failure> {
     let cluster = LocalCluster::expect(dir)?;
-    let infos: Vec<_> = cluster.nodes.iter().map(|node| (node, ask(node))).collect();
+    let secure = cluster.tls.secure();
+    let infos: Vec<_> = cluster.nodes.iter().map(|node| (node, ask(&secure, node))).collect();
     // Committed entries can be compared where every node holds all groups.
     let everywhere = cluster.replication_factor as usize == cluster.nodes.len();
     let furthest = infos.iter().filter_map(|(_, info)| info.as_ref().and_then(committed)).max();
@@ -33,8 +35,9 @@ pub(crate) fn print(dir: &Path) -> Result<(), Failure> {
 }
 
 /// What the node on a port says.
-pub(crate) fn info(port: u16) -> Result<Info, Failure> {
-    match Connection::open("127.0.0.1", port, PATIENCE)?.call(&["INFO"])? {
+pub(crate) fn info(secure: &Secure, port: u16) -> Result<Info, Failure> {
+    let mut connection = Connection::open_secure(secure, "127.0.0.1", port, PATIENCE)?;
+    match connection.call(&["INFO"])? {
         Answer::Bulk(text) => Ok(parse(&String::from_utf8_lossy(&text))),
         other => Err(format!("INFO was answered with {other:?}").into()),
     }
@@ -48,8 +51,8 @@ fn parse(text: &str) -> Info {
 const HEADINGS: [&str; 9] =
     ["node", "port", "process", "state", "groups", "leads", "term", "commit lag", "memory"];
 
-fn ask(node: &LocalNode) -> Option<Info> {
-    if node.is_running() { info(node.port).ok() } else { None }
+fn ask(secure: &Secure, node: &LocalNode) -> Option<Info> {
+    if node.is_running() { info(secure, node.port).ok() } else { None }
 }
 
 /// Entries committed in all groups of a node together, as far as it knows.

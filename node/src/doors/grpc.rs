@@ -50,7 +50,7 @@ pub(super) fn router(house: &Arc<House>) -> Router {
 
 /// Answers requests until the other side has enough.
 pub(super) async fn serve(house: Arc<House>, router: Router, visitor: Visitor) {
-    let Visitor { stream, peer, local, _place } = visitor;
+    let Visitor { stream, peer, local, place: _place } = visitor;
     let visit = Arc::new(Visit::new(house, peer, local));
     let service = TowerToHyperService::new(router.layer(Extension(visit)));
     let mut builder = http2::Builder::new(Tasks);

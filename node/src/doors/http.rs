@@ -71,7 +71,7 @@ impl<S: Sync> FromRequestParts<S> for Allowed {
 
 /// Answers request after request until the other side has enough.
 pub(super) async fn serve(house: Arc<House>, router: Router, visitor: Visitor) {
-    let Visitor { stream, peer, local, _place } = visitor;
+    let Visitor { stream, peer, local, place: _place } = visitor;
     let visit = Arc::new(Visit::new(house, peer, local));
     let service = TowerToHyperService::new(router.layer(Extension(visit)));
     let mut builder = http1::Builder::new();

@@ -39,7 +39,7 @@ impl From<String> for Said {
 
 /// Answers line by line until the other side has enough.
 pub(super) async fn serve(house: Arc<House>, visitor: Visitor) {
-    let Visitor { stream, peer, local, _place } = visitor;
+    let Visitor { stream, peer, local, place: _place } = visitor;
     let session = house.gate.open(peer.to_string(), local.to_string());
     let mut caller = Caller { house, session, peer };
     let mut stream = BufReader::new(stream);

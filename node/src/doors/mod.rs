@@ -7,27 +7,26 @@ mod lines;
 mod text;
 mod visit;
 
-use std::future::poll_fn;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Context;
 use std::time::Duration;
 
 use driftless_core::NodeId;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::board::Board;
+use crate::engine::{Inbox, Note};
 use crate::gate::Gate;
-use crate::link::{Links, MAGIC};
-use crate::net::{self, Detached, Door};
+use crate::link::Links;
+use crate::net::{self, Detached, Door, Stream, TcpStream};
+use crate::tls::{Came, Port, Tls};
 
 /// How long no connection is accepted after the system has refused one.
 const DOOR_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long it is looked whether a visitor is a node: those speak first.
-const FIRST_WORD: Duration = Duration::from_secs(5);
 
 /// What a node does with a command for a key that another node leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub struct House {
     pub board: Arc<Board>,
     /// Who greets nodes, at whatever door they knock.
     pub links: Arc<Links>,
+    /// Who speaks TLS with visitors.
+    pub tls: Arc<Tls>,
     /// What is done with commands that are another node's.
     pub followers: Followers,
 }
@@ -56,6 +57,8 @@ pub struct House {
 /// The doors of a node, bound.
 #[derive(Debug)]
 pub struct Doors {
+    /// For Redis's protocol, where it is spoken within TLS; the engines see to it themselves otherwise.
+    pub redis: Option<Door>,
     /// For lines of JSON or text.
     pub lines: Option<Door>,
     /// For HTTP.
@@ -67,26 +70,37 @@ pub struct Doors {
 }
 
 /// Opens the doors, on the thread that calls; at most `most` connections at a time, each.
-pub fn open(house: &Arc<House>, doors: Doors, most: usize) -> io::Result<()> {
-    let links = house.links.clone();
+pub fn open(
+    house: &Arc<House>,
+    doors: Doors,
+    engines: &[Arc<Inbox>],
+    most: usize,
+) -> io::Result<()> {
+    if let Some(door) = doors.redis {
+        let engines = Engines { inboxes: engines.to_vec(), next: AtomicUsize::new(0) };
+        accept(house, Port::Redis, door, most, move |visitor| {
+            engines.take(visitor);
+            ready(())
+        })?;
+    }
     if let Some(passed) = doors.passed {
         let (house, router) = (house.clone(), http::router(house.clone()));
         take_in(passed, most, move |visitor| http::serve(house.clone(), router.clone(), visitor));
     }
     if let Some(door) = doors.lines {
-        let house = house.clone();
-        accept(door, most, &links, move |visitor| lines::serve(house.clone(), visitor))?;
+        let this = house.clone();
+        accept(house, Port::Lines, door, most, move |visitor| lines::serve(this.clone(), visitor))?;
     }
     if let Some(door) = doors.http {
-        let (house, router) = (house.clone(), http::router(house.clone()));
-        accept(door, most, &links, move |visitor| {
-            http::serve(house.clone(), router.clone(), visitor)
+        let (this, router) = (house.clone(), http::router(house.clone()));
+        accept(house, Port::Http, door, most, move |visitor| {
+            http::serve(this.clone(), router.clone(), visitor)
         })?;
     }
     if let Some(door) = doors.grpc {
-        let (house, router) = (house.clone(), grpc::router(house));
-        accept(door, most, &links, move |visitor| {
-            grpc::serve(house.clone(), router.clone(), visitor)
+        let (this, router) = (house.clone(), grpc::router(house));
+        accept(house, Port::Grpc, door, most, move |visitor| {
+            grpc::serve(this.clone(), router.clone(), visitor)
         })?;
     }
     Ok(())
@@ -94,38 +108,49 @@ pub fn open(house: &Arc<House>, doors: Doors, most: usize) -> io::Result<()> {
 
 /// Somebody who has come in.
 struct Visitor {
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     local: SocketAddr,
     /// Given back when it leaves.
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+}
+
+/// Where clients of the engines go that were let in here: to one engine after the other.
+struct Engines {
+    inboxes: Vec<Arc<Inbox>>,
+    next: AtomicUsize,
+}
+
+impl Engines {
+    fn take(&self, visitor: Visitor) {
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
+        if let Ok(stream) = net::detach(visitor.stream) {
+            self.inboxes[at].push(Note::Client { stream, place: visitor.place });
+        }
+    }
 }
 
 /// Lets everybody in who knocks, as long as there is room.
 fn accept<F: Future<Output = ()> + Send + 'static>(
+    house: &Arc<House>,
+    port: Port,
     door: Door,
     most: usize,
-    links: &Arc<Links>,
     serve: impl Fn(Visitor) -> F + Send + Sync + 'static,
 ) -> io::Result<()> {
     let mut listener = door.open()?;
     let places = Arc::new(Semaphore::new(most));
-    let (links, serve) = (links.clone(), Arc::new(serve));
+    let (house, serve) = (house.clone(), Arc::new(serve));
     net::spawn(async move {
         loop {
             // Who finds no place waits outside, in the queue of the system.
             let place = places.clone().acquire_owned().await;
             let Ok(place) = place else { return };
             let next = poll_fn(|context: &mut Context<'_>| listener.poll_accept(context)).await;
-            match next.and_then(|stream| Visitor::new(stream, place)) {
-                Ok(visitor) => {
-                    let (links, serve) = (links.clone(), serve.clone());
-                    net::spawn(async move {
-                        match visitor.or_node().await {
-                            Ok(visitor) => serve(visitor).await,
-                            Err(node) => links.knock(node).await,
-                        }
-                    });
+            match next.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+                Ok(stream) => {
+                    let (house, serve) = (house.clone(), serve.clone());
+                    net::spawn(async move { house.let_in(port, stream, place, &*serve).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "somebody could not be let in");
@@ -156,19 +181,30 @@ fn take_in<F: Future<Output = ()> + Send + 'static>(
     });
 }
 
-impl Visitor {
-    fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-        Ok(Self { stream, peer, local, _place: place })
-    }
-
-    /// A visitor, or the connection of a node: one that greets as nodes do.
-    async fn or_node(self) -> Result<Self, TcpStream> {
-        let first = net::first_bytes(&self.stream, &[MAGIC]);
-        match tokio::time::timeout(FIRST_WORD, first).await {
-            Ok(Ok(MAGIC)) => Err(self.stream),
-            _ => Ok(self),
+impl House {
+    /// Serves a visitor, or greets a node that has knocked here.
+    async fn let_in<F: Future<Output = ()>>(
+        &self,
+        port: Port,
+        stream: TcpStream,
+        place: OwnedSemaphorePermit,
+        serve: &impl Fn(Visitor) -> F,
+    ) {
+        match self.tls.admit(port, stream).await {
+            Some(Came::Client(stream)) => {
+                if let Ok(visitor) = Visitor::new(stream, place) {
+                    serve(visitor).await;
+                }
+            }
+            Some(Came::Node(stream)) => self.links.knock(stream).await,
+            None => (),
         }
+    }
+}
+
+impl Visitor {
+    fn new(stream: Stream, place: OwnedSemaphorePermit) -> io::Result<Self> {
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(Self { stream, peer, local, place })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use driftless_core::resp::{ArgsBuffer, ParseError, Parsed, parse, parse_more};
 use driftless_core::{Admission, ClientId, Turn};
 use slab::Slab;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::arena::Arena;
 use super::ready::{Doorbell, Token};
@@ -62,6 +63,8 @@ struct Client {
     needs: usize,
     /// How far the parser got with it, if it is large.
     partial: Option<Box<ArgsBuffer>>,
+    /// Given back when it leaves, if it was let in by another thread.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +85,7 @@ enum Halt {
 }
 
 impl Client {
-    fn new(wire: Wire) -> Self {
+    fn new(wire: Wire, place: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             wire: Some(wire),
             halted: false,
@@ -90,6 +93,7 @@ impl Client {
             closing: false,
             needs: 0,
             partial: None,
+            _place: place,
         }
     }
 }
@@ -119,16 +123,22 @@ impl Clients {
     }
 
     /// A new connection.
-    pub(super) fn open(&mut self, stream: Stream, doorbell: &Arc<Doorbell>) {
+    pub(super) fn open(
+        &mut self,
+        stream: Stream,
+        place: Option<OwnedSemaphorePermit>,
+        doorbell: &Arc<Doorbell>,
+    ) {
         let entry = self.open.vacant_entry();
         let id = entry.key() as u32;
         let bell = doorbell.bell(Token::Client(id));
         let mut wire = Wire::new(stream, bell.clone());
         if id as usize >= self.limits.count {
             let _ = wire.send(b"-ERR max number of clients reached\r\n");
+            wire.hang_up();
             return;
         }
-        entry.insert(Client::new(wire));
+        entry.insert(Client::new(wire, place));
         self.opened.push(id);
         // Its first command may be there already.
         bell.ring();
@@ -297,7 +307,8 @@ impl Clients {
 
     fn lose(&mut self, id: u32) {
         let client = &mut self.open[id as usize];
-        if client.wire.take().is_some() {
+        if let Some(wire) = client.wire.take() {
+            wire.hang_up();
             self.gone.push(id);
         }
         self.ended.retain(|&ended| ended != id);

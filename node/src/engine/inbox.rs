@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use driftless_core::{LaneId, Liveness, NodeId, SyncToken};
 use tokio::io::DuplexStream;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::ready::{Bell, Doorbell, Token};
 use crate::net::Detached;
@@ -29,6 +29,13 @@ pub enum Note {
         /// Dropped when the connection is lost.
         held: oneshot::Sender<()>,
     },
+    /// A client that was let in at a door of another thread.
+    Client {
+        /// The connection.
+        stream: Detached,
+        /// Its place among all clients of the node, until it leaves.
+        place: OwnedSemaphorePermit,
+    },
     /// The membership layer has changed its mind about a node.
     Liveness(NodeId, Liveness),
     /// Bytes from another engine of this node.
@@ -50,7 +57,7 @@ pub enum Note {
 }
 
 /// Where other threads leave notes for an engine. Its length is bounded by what the senders may have on their
-/// way: one sync, one connection a node, what the limits of the core allow in hand-offs.
+/// way: one sync, one connection a node, as many clients as there are places, what the limits of the core allow in hand-offs.
 #[derive(Debug)]
 pub struct Inbox {
     notes: Mutex<Vec<Note>>,

@@ -254,11 +254,17 @@ impl Driver {
                         tracing::warn!(node = node.0, %error, "a connection was lost at once");
                     }
                 },
+                Note::Client { stream, place } => {
+                    if let Ok(stream) = net::attach(stream) {
+                        let stream = Stream::Socket(stream);
+                        self.clients.open(stream, Some(place), self.inbox.doorbell());
+                    }
+                }
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),
                 Note::Handoff(from, bytes) => self.news.handoffs.push((from, bytes)),
                 Note::Caller { pipe, addresses } => {
                     let stream = Stream::Within { pipe, addresses };
-                    self.clients.open(stream, self.inbox.doorbell());
+                    self.clients.open(stream, None, self.inbox.doorbell());
                 }
                 Note::Show(shown) => {
                     self.board.show(self.lane.0, &self.engine, self.disk.syncs());
@@ -281,7 +287,8 @@ impl Driver {
             match door.poll_accept(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
-                    self.clients.open(Stream::Socket(stream), self.inbox.doorbell());
+                    let stream = Stream::Socket(net::Stream::Plain(stream));
+                    self.clients.open(stream, None, self.inbox.doorbell());
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, limit = self.client_limit, "a client could not be accepted");

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::arena::Arena;
 use super::ready::{Doorbell, Token};
 use super::wire::{Arrived, READ_BYTES, Stream, Wire};
-use crate::net::TcpStream;
+use crate::net;
 
 /// Bytes that wait for a node before its connection is given up: the protocol sends again what it misses, and a
 /// connection that lags so far behind is as good as none.
@@ -47,7 +47,7 @@ impl Peers {
     pub(super) fn connected(
         &mut self,
         node: NodeId,
-        stream: TcpStream,
+        stream: net::Stream,
         held: oneshot::Sender<()>,
         doorbell: &Arc<Doorbell>,
     ) {

@@ -2,14 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::arena::Arena;
 use super::ready::Bell;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWrite as _, DuplexStream};
 
-use crate::net::{self, TcpStream};
+use crate::net;
 
 /// Bytes read from one connection in one turn, while commands are small.
 pub(super) const READ_BYTES: usize = 16 << 10;
@@ -22,7 +23,7 @@ const KEEP_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) enum Stream {
     /// A socket.
-    Socket(TcpStream),
+    Socket(net::Stream),
     /// A pipe from another task of this process, which speaks for somebody.
     Within {
         /// The pipe.
@@ -82,9 +83,16 @@ impl Wire {
         &self.bell
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent. What the stream itself holds back, a bufferful at most, counts as one.
     pub(super) fn unsent_len(&self) -> usize {
-        self.unsent.len() - self.sent
+        self.unsent.len() - self.sent + usize::from(self.stream.holds())
+    }
+
+    /// Hangs up in good order.
+    pub(super) fn hang_up(mut self) {
+        if let Stream::Socket(socket) = &mut self.stream {
+            socket.bid_farewell();
+        }
     }
 
     /// Reads what is there, once: into `arena`, or behind what is unused. Also says whether there may be more;
@@ -163,7 +171,7 @@ impl Wire {
         if self.unsent.capacity() > KEEP_BYTES {
             self.unsent = Vec::new();
         }
-        Ok(())
+        self.stream.flush(&mut context)
     }
 
     /// Lets go of the first `count` unused bytes.
@@ -195,6 +203,21 @@ impl Stream {
         match self {
             Self::Socket(socket) => net::poll_write(socket, context, bytes),
             Self::Within { pipe, .. } => net::poll_write(pipe, context, bytes),
+        }
+    }
+
+    fn holds(&self) -> bool {
+        matches!(self, Self::Socket(socket) if socket.holds())
+    }
+
+    /// Sends of what the stream holds back as much as goes.
+    fn flush(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self {
+            Self::Socket(socket) if socket.holds() => match Pin::new(socket).poll_flush(context) {
+                Poll::Ready(flushed) => flushed,
+                Poll::Pending => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 }

@@ -12,7 +12,7 @@ use driftless_core::bytes::{
 use driftless_core::{LaneId, NodeId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::net::TcpStream;
+use crate::net::Stream;
 use crate::settings::Shared;
 
 /// What a greeting begins with.
@@ -67,7 +67,7 @@ impl From<Malformed> for HelloError {
 
 impl Hello {
     /// Says it.
-    pub async fn send(&self, stream: &mut TcpStream) -> io::Result<()> {
+    pub async fn send(&self, stream: &mut Stream) -> io::Result<()> {
         let mut bytes = Vec::new();
         self.put(&mut bytes);
         stream.write_all(&bytes).await?;
@@ -75,7 +75,7 @@ impl Hello {
     }
 
     /// Hears it. Takes no byte beyond it.
-    pub async fn receive(stream: &mut TcpStream) -> Result<Self, HelloError> {
+    pub async fn receive(stream: &mut Stream) -> Result<Self, HelloError> {
         let mut bytes = vec![0; HEAD_BYTES];
         stream.read_exact(&mut bytes).await?;
         let length = body_length(&bytes)?;

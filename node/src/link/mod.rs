@@ -18,8 +18,9 @@ pub use hello::{Hello, HelloError, MAGIC, VERSION};
 
 use crate::engine::{Inbox, Note};
 use crate::error::NodeError;
-use crate::net::{self, Detached, Listener, TcpStream};
+use crate::net::{self, Detached, Listener, Stream, TcpStream};
 use crate::settings::{Settings, Shared};
+use crate::tls::{Came, Port, Tls};
 
 /// Where the other nodes are, as far as gossip has told.
 pub type Addresses = Arc<BTreeMap<NodeId, SocketAddr>>;
@@ -50,10 +51,8 @@ pub struct Links {
     fatal: mpsc::Sender<NodeError>,
     /// Where visitors go who speak HTTP at the port for nodes, if they may.
     web: OnceLock<mpsc::Sender<Detached>>,
+    tls: Arc<Tls>,
 }
-
-/// What a request of HTTP begins with.
-const METHODS: [[u8; 4]; 4] = [*b"GET ", *b"HEAD", *b"POST", *b"DELE"];
 
 impl Links {
     /// Connections into these engines; an error that ends the node goes to `fatal`.
@@ -63,6 +62,7 @@ impl Links {
         engines: Vec<Arc<Inbox>>,
         addresses: watch::Receiver<Addresses>,
         fatal: mpsc::Sender<NodeError>,
+        tls: Arc<Tls>,
     ) -> Arc<Self> {
         Arc::new(Self {
             node: settings.node,
@@ -77,6 +77,7 @@ impl Links {
             addresses,
             fatal,
             web: OnceLock::new(),
+            tls,
         })
     }
 
@@ -113,21 +114,24 @@ impl Links {
 
     /// A node, or somebody who speaks HTTP and may do so here.
     async fn sort(&self, stream: TcpStream) {
-        if let Some(web) = self.web.get() {
-            let first = timeout(self.connect_timeout, net::first_bytes(&stream, &METHODS)).await;
-            if matches!(first, Ok(Ok(first)) if METHODS.contains(&first)) {
-                if let Ok(stream) = net::detach(stream) {
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let web = self.web.get();
+        match self.tls.admit(Port::Nodes { web: web.is_some() }, stream).await {
+            Some(Came::Node(stream)) => self.knock(stream).await,
+            Some(Came::Client(stream)) => {
+                if let (Some(web), Ok(stream)) = (web, net::detach(stream)) {
                     // Whoever finds no place is hung up on.
                     let _ = web.try_send(stream);
                 }
-                return;
             }
+            None => (),
         }
-        self.knock(stream).await;
     }
 
     /// Somebody greets as a node does, at whatever door: they learn where nodes are to knock.
-    pub async fn knock(&self, stream: TcpStream) {
+    pub async fn knock(&self, stream: Stream) {
         if let Err(error) = self.welcome(stream).await {
             tracing::debug!(%error, "a connection between nodes was refused");
         }
@@ -190,8 +194,7 @@ impl Links {
         self.hand_over(node, lane, stream)
     }
 
-    async fn welcome(&self, mut stream: TcpStream) -> Result<(), HelloError> {
-        stream.set_nodelay(true)?;
+    async fn welcome(&self, mut stream: Stream) -> Result<(), HelloError> {
         let greeted = timeout(self.connect_timeout, async {
             let theirs = Hello::receive(&mut stream).await?;
             self.hello(theirs.lane, Some(theirs.node)).send(&mut stream).await?;
@@ -217,10 +220,11 @@ impl Links {
         address: SocketAddr,
         lane: Option<LaneId>,
         node: Option<NodeId>,
-    ) -> Result<(TcpStream, Hello), HelloError> {
+    ) -> Result<(Stream, Hello), HelloError> {
         let greeted = timeout(self.connect_timeout, async {
-            let mut stream = TcpStream::connect(address).await?;
+            let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
+            let mut stream = self.tls.to_node(stream, address).await?;
             self.hello(lane, node).send(&mut stream).await?;
             let theirs = Hello::receive(&mut stream).await?;
             Ok::<_, HelloError>((stream, theirs))
@@ -259,7 +263,7 @@ impl Links {
         &self,
         node: NodeId,
         lane: LaneId,
-        stream: TcpStream,
+        stream: Stream,
     ) -> Result<oneshot::Receiver<()>, HelloError> {
         let (held, lost) = oneshot::channel();
         let stream = net::detach(stream)?;

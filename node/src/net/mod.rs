@@ -5,6 +5,7 @@
 mod real;
 #[cfg(madsim)]
 mod sim;
+mod stream;
 
 use std::future::Future;
 use std::io;
@@ -15,13 +16,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub use tokio::net::TcpStream;
 
 #[cfg(not(madsim))]
-pub use real::{
-    Datagrams, Detached, Door, Listener, attach, bind_doors, detach, first_bytes, host, stop_signal,
-};
+pub use real::{Datagrams, Door, Hangups, Listener, bind_doors, first_bytes, host, stop_signal};
+#[cfg(not(madsim))]
+use real::{DetachedSocket, attach_socket, detach_socket};
 #[cfg(madsim)]
-pub use sim::{
-    Datagrams, Detached, Door, Listener, attach, bind_doors, detach, first_bytes, host, stop_signal,
-};
+pub use sim::{Datagrams, Door, Hangups, Listener, bind_doors, first_bytes, host, stop_signal};
+#[cfg(madsim)]
+use sim::{DetachedSocket, attach_socket, detach_socket};
+
+pub use stream::{Detached, Secured, Stream, accept, attach, connect, detach, hear};
 
 /// Reads into `bytes`; pending means that the waker of `context` is called once there is something.
 pub fn poll_read<S: AsyncRead + Unpin>(

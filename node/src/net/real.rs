@@ -10,7 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// Connections that wait to be accepted.
@@ -27,9 +27,9 @@ pub struct Door(StdListener);
 #[derive(Debug)]
 pub struct Listener(TcpListener);
 
-/// A connection on its way to another thread.
+/// A socket on its way to another thread.
 #[derive(Debug)]
-pub struct Detached(StdStream);
+pub(super) struct DetachedSocket(StdStream);
 
 /// A UDP socket.
 #[derive(Debug)]
@@ -85,13 +85,13 @@ pub async fn first_bytes(stream: &TcpStream, known: &[[u8; 4]]) -> io::Result<[u
     }
 }
 
-/// Takes a connection off this thread's reactor.
-pub fn detach(stream: TcpStream) -> io::Result<Detached> {
-    stream.into_std().map(Detached)
+/// Takes a socket off this thread's reactor.
+pub(super) fn detach_socket(stream: TcpStream) -> io::Result<DetachedSocket> {
+    stream.into_std().map(DetachedSocket)
 }
 
-/// Puts a connection onto this thread's reactor.
-pub fn attach(stream: Detached) -> io::Result<TcpStream> {
+/// Puts a socket onto this thread's reactor.
+pub(super) fn attach_socket(stream: DetachedSocket) -> io::Result<TcpStream> {
     TcpStream::from_std(stream.0)
 }
 
@@ -141,4 +141,20 @@ pub async fn stop_signal() -> io::Result<()> {
         _ = terminate.recv() => (),
     }
     Ok(())
+}
+
+/// The process is asked to look at its files again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// From now on, being asked does not end the process.
+    pub fn hear() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Returns the next time it is asked.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
 }

@@ -1,7 +1,7 @@
 //! The simulated network of madsim, in the shape of the real one.
 
 use std::fmt;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready, pending, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -29,9 +29,9 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// A connection on its way to another task.
+/// A socket on its way to another task.
 #[derive(Debug)]
-pub struct Detached(TcpStream);
+pub(super) struct DetachedSocket(TcpStream);
 
 /// A UDP socket.
 #[derive(Debug)]
@@ -73,13 +73,13 @@ pub fn first_bytes(_stream: &TcpStream, _known: &[[u8; 4]]) -> Ready<io::Result<
     ready(Ok([0; 4]))
 }
 
-/// Takes a connection out of a task.
-pub fn detach(stream: TcpStream) -> io::Result<Detached> {
-    Ok(Detached(stream))
+/// Takes a socket out of a task.
+pub(super) fn detach_socket(stream: TcpStream) -> io::Result<DetachedSocket> {
+    Ok(DetachedSocket(stream))
 }
 
-/// Puts a connection into a task.
-pub fn attach(stream: Detached) -> io::Result<TcpStream> {
+/// Puts a socket into a task.
+pub(super) fn attach_socket(stream: DetachedSocket) -> io::Result<TcpStream> {
     Ok(stream.0)
 }
 
@@ -115,4 +115,20 @@ pub fn host<T: Send + 'static>(
 /// Returns when the node is asked to stop.
 pub async fn stop_signal() -> io::Result<()> {
     tokio::signal::ctrl_c().await
+}
+
+/// A simulated node is never asked to look at its files again.
+#[derive(Debug)]
+pub struct Hangups;
+
+impl Hangups {
+    /// There is nothing to hear.
+    pub fn hear() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Never returns.
+    pub async fn next(&mut self) {
+        pending().await
+    }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use clap::builder::BoolishValueParser;
 use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
@@ -76,6 +77,26 @@ pub struct Flags {
     /// Listen beyond this machine without a password
     #[arg(long, env = "DRIFTLESS_ALLOW_OPEN", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub allow_open: Option<bool>,
+    /// Certificate of this node (PEM), followed by those between it and an authority
+    #[arg(long, env = "DRIFTLESS_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of tls-cert (PEM, not encrypted)
+    #[arg(long, env = "DRIFTLESS_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities (PEM) whose certificates nodes must show, and clients if tls-clients says so
+    #[arg(long, env = "DRIFTLESS_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    /// Take nothing but TLS at the doors for Redis, lines, HTTP and gRPC [default: false]
+    #[arg(long, env = "DRIFTLESS_TLS_DOORS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = BoolishValueParser::new())]
+    pub tls_doors: Option<bool>,
+    /// Whether clients must show a certificate: off, or require [default: off]
+    #[arg(long, env = "DRIFTLESS_TLS_CLIENTS", value_name = "WHAT")]
+    pub tls_clients: Option<String>,
+    /// Speak nothing but TLS with other nodes, each showing its certificate; the same on every node [default: false]
+    #[arg(long, env = "DRIFTLESS_TLS_NODES", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL",
+        value_parser = BoolishValueParser::new())]
+    pub tls_nodes: Option<bool>,
     /// Most clients at a time [default: 10000]
     #[arg(long, env = "DRIFTLESS_MAX_CLIENTS", value_name = "COUNT")]
     pub max_clients: Option<u32>,
@@ -155,8 +176,8 @@ impl Flags {
     /// These settings where they say something, and `file`'s elsewhere.
     fn over(self, file: Self) -> Self {
         fill!(self, file: node_num total_nodes peers replication_factor partitions zones engines cluster
-            data_dir fsync bind advertise port gossip_port lines_port http_port followers grpc_port password allow_open max_clients
-            client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
+            data_dir fsync bind advertise port gossip_port lines_port http_port followers grpc_port password allow_open
+            tls_cert tls_key tls_ca tls_doors tls_clients tls_nodes max_clients client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
             drift_ppm replication_timeout_ms patience_ms disk_stall_ms connect_timeout_ms reconnect_ms
             probe_ms probe_timeout_ms)
     }

@@ -1,6 +1,7 @@
 //! What a node is told: written down as [`Flags`], checked once, and then known to be right.
 
 mod flags;
+mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use driftless_core::{ClusterId, NodeId};
 use xxhash_rust::xxh3::xxh3_64;
 
 pub use flags::Flags;
+pub use tls::{TlsFiles, TlsSettings};
 
 use crate::doors::Followers;
 use crate::error::NodeError;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub advertised: SocketAddr,
     /// What clients must give.
     pub password: Option<String>,
+    /// Where TLS is spoken, and with what.
+    pub tls: TlsSettings,
     /// Where gRPC is listened to, if anywhere.
     pub grpc_at: Option<SocketAddr>,
     /// Most clients at a time.
@@ -162,7 +166,8 @@ impl Settings {
             return Err(NodeError::setting("node-num", problem));
         }
         let bind = flags.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let advertise = check_reach(flags, bind, shared.total_nodes)?;
+        let tls = tls::check(flags)?;
+        let advertise = check_reach(flags, &tls, bind, shared.total_nodes)?;
         let clients_at = SocketAddr::new(bind, flags.port.unwrap_or((CLIENT_PORT + node) as u16));
         let nodes_at =
             SocketAddr::new(bind, flags.gossip_port.unwrap_or((NODE_PORT + node) as u16));
@@ -185,6 +190,7 @@ impl Settings {
             nodes_at,
             advertised: SocketAddr::new(advertise, nodes_at.port()),
             password: flags.password.clone(),
+            tls,
             grpc_at: door_at(bind, flags.grpc_port, GRPC_PORT + node),
             max_clients: at_least("max-clients", flags.max_clients.unwrap_or(10_000), 1)?,
             client_output_bytes: at_least(
@@ -229,6 +235,9 @@ impl Settings {
             ("gossip-port", self.nodes_at.port().to_string()),
             ("advertise", self.advertised.ip().to_string()),
             ("password", if self.password.is_some() { "(set)" } else { "(none)" }.to_owned()),
+            ("tls-doors", self.tls.doors.to_string()),
+            ("tls-clients", if self.tls.clients { "require" } else { "off" }.to_owned()),
+            ("tls-nodes", self.tls.nodes.to_string()),
             ("max-clients", self.max_clients.to_string()),
             ("heartbeat-ms", self.timing.beat_every.as_millis().to_string()),
             ("election-timeout-ms", self.timing.election_timeout.as_millis().to_string()),
@@ -295,10 +304,16 @@ fn check_shared(flags: &Flags) -> Result<Shared, NodeError> {
 }
 
 /// The address that others reach this node at; refuses to be open to the world by accident.
-fn check_reach(flags: &Flags, bind: IpAddr, total_nodes: u32) -> Result<IpAddr, NodeError> {
-    if !bind.is_loopback() && flags.password.is_none() && !flags.allow_open.unwrap_or(false) {
+fn check_reach(
+    flags: &Flags,
+    tls: &TlsSettings,
+    bind: IpAddr,
+    total_nodes: u32,
+) -> Result<IpAddr, NodeError> {
+    let open = flags.password.is_none() && !tls.clients;
+    if !bind.is_loopback() && open && !flags.allow_open.unwrap_or(false) {
         let problem = format!(
-            "{bind} can be reached from other machines and no password is set: set password, or allow-open"
+            "{bind} can be reached from other machines and no password is set: set password, tls-clients, or allow-open"
         );
         return Err(NodeError::setting("bind", problem));
     }

@@ -10,6 +10,10 @@ fn complaint(change: impl FnOnce(&mut Flags)) -> String {
     }
 }
 
+fn certificate(flags: &mut Flags) {
+    (flags.tls_cert, flags.tls_key) = (Some("c".into()), Some("k".into()));
+}
+
 #[test]
 fn defaults_follow_the_number_of_the_node() {
     let settings =
@@ -26,7 +30,7 @@ fn defaults_follow_the_number_of_the_node() {
 #[test]
 fn a_wrong_setting_is_named() {
     type Change = fn(&mut Flags);
-    let cases: [(&str, Change); 14] = [
+    let cases: [(&str, Change); 21] = [
         ("setting replication-factor: 4 copies", |f| f.replication_factor = Some(4)),
         ("setting replication-factor: 0 copies", |f| f.replication_factor = Some(0)),
         ("setting node-num: 0 is not", |f| f.node_num = Some(0)),
@@ -44,6 +48,20 @@ fn a_wrong_setting_is_named() {
         ("setting heartbeat-ms: 300 ms", |f| f.heartbeat_ms = Some(300)),
         ("setting lease-ms: it is longer", |f| f.lease_ms = Some(500)),
         ("setting gossip-port: 6380", |f| f.gossip_port = Some(6_380)),
+        ("setting tls-doors: it needs tls-cert", |f| f.tls_doors = Some(true)),
+        ("setting tls-key: tls-cert is set", |f| f.tls_cert = Some("c".into())),
+        ("setting tls-cert: tls-ca is set", |f| f.tls_ca = Some("a".into())),
+        ("setting tls-cert: nothing uses it", |f| certificate(f)),
+        ("setting tls-nodes: it needs tls-ca", |f| {
+            certificate(f);
+            (f.tls_nodes, f.tls_doors) = (Some(true), Some(true));
+        }),
+        ("setting tls-clients: it needs tls-doors", |f| {
+            certificate(f);
+            (f.tls_ca, f.tls_nodes) = (Some("a".into()), Some(true));
+            f.tls_clients = Some("require".to_owned());
+        }),
+        ("setting tls-clients: \"some\"", |f| f.tls_clients = Some("some".to_owned())),
     ];
     for (begins, change) in cases {
         let line = complaint(change);

@@ -13,6 +13,7 @@ use driftless::net;
 use super::super::Failure;
 use super::super::local::{LocalCluster, LocalNode};
 use super::super::resp::Connection;
+use super::super::secure::LocalFiles;
 use super::map::{self, Committed, Leaders};
 
 /// How many nodes there are.
@@ -216,6 +217,7 @@ fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
         partitions: PARTITIONS,
         engines: 1,
         fsync: "always".to_owned(),
+        tls: LocalFiles::default(),
         nodes,
     })
 }

@@ -79,7 +79,8 @@ impl Listener {
         let asked = others.map(|(node, member)| {
             let address = (member.address.ip(), member.about.http).into();
             let pass = self.pass.clone();
-            async move { (*node, peers::stats(address, pass).await) }
+            let tls = &house.tls;
+            async move { (*node, peers::stats(tls, address, pass).await) }
         });
         let mut stats: BTreeMap<NodeId, Option<Value>> =
             join_all(asked).await.into_iter().collect();

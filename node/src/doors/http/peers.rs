@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::net;
+use crate::tls::Tls;
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -18,12 +19,17 @@ const PATIENCE: Duration = Duration::from_millis(700);
 const MOST_BYTES: usize = 1 << 20;
 
 /// The numbers of the node whose door is at `address`, if it tells them in time to who shows `pass`.
-pub(super) async fn stats(address: SocketAddr, pass: Option<HeaderValue>) -> Option<Value> {
-    tokio::time::timeout(PATIENCE, ask(address, pass)).await.ok()?
+pub(super) async fn stats(
+    tls: &Tls,
+    address: SocketAddr,
+    pass: Option<HeaderValue>,
+) -> Option<Value> {
+    tokio::time::timeout(PATIENCE, ask(tls, address, pass)).await.ok()?
 }
 
-async fn ask(address: SocketAddr, pass: Option<HeaderValue>) -> Option<Value> {
+async fn ask(tls: &Tls, address: SocketAddr, pass: Option<HeaderValue>) -> Option<Value> {
     let stream = TcpStream::connect(address).await.ok()?;
+    let stream = tls.to_door(stream, address).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     // It ends when the sender is dropped.
     net::spawn(async move {
