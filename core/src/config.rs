@@ -47,6 +47,8 @@ pub struct Server {
     pub password: Option<Vec<u8>>,
     /// How many may be connected at once.
     pub most_clients: u64,
+    /// Seconds of silence after which one is hung up on; 0: never.
+    pub client_timeout: u64,
 }
 
 impl EngineConfig {

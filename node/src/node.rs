@@ -243,6 +243,7 @@ fn open_doors(
         links,
         tls,
         followers: settings.followers,
+        client_timeout: settings.client_timeout,
     });
     let engines = engines.to_vec();
     let (open, shut) = oneshot::channel::<()>();
@@ -363,6 +364,7 @@ fn server(settings: &Settings, seed: Seed) -> Server {
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         password: settings.password.clone().map(String::into_bytes),
         most_clients: u64::from(settings.max_clients),
+        client_timeout: settings.client_timeout.as_secs(),
     }
 }
 

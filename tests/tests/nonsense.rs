@@ -145,13 +145,23 @@ fn nonsense_on_any_port_is_refused_and_disturbs_nobody() {
     bystanders.iter().for_each(Bystander::is_served);
     let before = peak_bytes(cluster.process(0));
     for (what, bytes) in nonsense() {
-        for address in [cluster.address(0), cluster.nodes_address(0)] {
+        // What each may be answered with, if it is answered at all.
+        let ports: [(SocketAddr, &[u8]); 5] = [
+            (cluster.address(0), b"-"),
+            (cluster.nodes_address(0), b"DRFT"),
+            (cluster.lines_address(0), b"{"),
+            (cluster.http_address(0), b"HTTP/1.1 4"),
+            // The settings of HTTP/2.
+            (cluster.grpc_address(0), b"\0\0"),
+        ];
+        for (address, complaint) in ports {
             let streams = send(address, &bytes);
             bystanders.iter().for_each(Bystander::is_served);
             for stream in streams {
                 let said = answer(stream);
+                // Nodes are greeted at every door.
                 let expected =
-                    said.is_empty() || said.starts_with(b"-") || said.starts_with(b"DRFT");
+                    said.is_empty() || said.starts_with(complaint) || said.starts_with(b"DRFT");
                 assert!(expected, "{what} at {address} was answered by {said:02x?}");
             }
         }

@@ -3,6 +3,7 @@
 
 mod beats;
 mod forward;
+mod idle;
 mod lead_back;
 mod partitions;
 mod recovery;
@@ -57,6 +58,7 @@ pub struct Engine {
     waits: Vec<wait::Wait>,
     /// What CONFIG SET has changed.
     settings: Settings,
+    idle: idle::Idle,
     /// Clients that ever connected.
     connections: u64,
     chance: Chance,

@@ -9,6 +9,7 @@ use crate::command::CommandId;
 use crate::command::connection::Settings;
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
+use crate::engine::idle::Idle;
 use crate::engine::lead_back::{Home, Strays};
 use crate::engine::partitions::Partitions;
 use crate::engine::{Engine, Partition};
@@ -128,6 +129,7 @@ fn assemble(
     now: Now,
 ) -> Engine {
     let all = placement.nodes().iter().copied();
+    let settings = settings(&config);
     let others: Vec<NodeId> = all.filter(|node| *node != config.node).collect();
     Engine {
         life: wal.life(),
@@ -139,7 +141,8 @@ fn assemble(
         wal,
         sessions: Sessions::default(),
         waits: Vec::new(),
-        settings: settings(&config),
+        idle: Idle::new(&settings, now.mono),
+        settings,
         connections: 0,
         chance,
         outlived: Life(0),
@@ -170,6 +173,7 @@ fn settings(config: &EngineConfig) -> Settings {
     let mut settings = Settings::default();
     settings.define("proto-max-bulk-len", &config.limits.command_bytes.to_string());
     settings.define("maxclients", &config.server.most_clients.to_string());
+    settings.define("timeout", &config.server.client_timeout.to_string());
     settings.define("port", &config.server.port.to_string());
     settings
 }

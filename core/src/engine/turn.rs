@@ -273,6 +273,7 @@ impl<'t> Turn<'t> {
         self.tick_beats();
         self.tick_groups();
         self.go_on_waiting();
+        self.hang_up_on_silent();
         self.finish_groups();
         self.rise_if_outlived();
         self.want_image();
@@ -393,6 +394,9 @@ impl<'t> Turn<'t> {
             && at < wake.0
         {
             wake = (at, "disk");
+        }
+        if let Some(at) = self.engine.idle.look_at().filter(|at| *at < wake.0) {
+            wake = (at, "silence");
         }
         if self.engine.sessions.has_gathered() {
             wake = (self.engine.now.mono, "wait");

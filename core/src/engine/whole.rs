@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::command::connection::{self, Connection, Effect, Facts, put_list};
 use crate::command::{CommandId, Merge, Spec};
+use crate::engine::idle::Idle;
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
 use crate::event::Event;
@@ -199,7 +200,10 @@ impl Turn<'_> {
                     }
                 }
             }
-            Effect::SetConfig(changes) => engine.settings.apply(&changes),
+            Effect::SetConfig(changes) => {
+                engine.settings.apply(&changes);
+                engine.idle = Idle::new(&engine.settings, now.mono);
+            }
             Effect::ResetCounters => {
                 engine.counts = <_>::default();
                 engine.calls.fill(0);

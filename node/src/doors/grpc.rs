@@ -6,6 +6,7 @@ mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::{Extension, Router};
 use hyper::rt::Executor;
@@ -15,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
+use super::prompt::Prompt;
 use super::visit::Visit;
 use super::{House, Visitor};
 use crate::gate::Refusal;
@@ -27,6 +29,15 @@ use crate::proto::kv_server::KvServer;
 const MOST_BYTES: usize = 64 << 20;
 /// Requests of one connection at once.
 const MOST_STREAMS: u32 = 256;
+
+/// Bytes that every connection begins with, and how long they may take.
+const PREFACE: usize = 24;
+const PREFACE_PATIENCE: Duration = Duration::from_secs(15);
+/// Who does not answer a ping in time, at whatever else they are, is hung up on.
+#[cfg(not(madsim))]
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
+#[cfg(not(madsim))]
+const ALIVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// All that can be asked for.
 pub(super) fn router(house: &Arc<House>) -> Router {
@@ -55,6 +66,13 @@ pub(super) async fn serve(house: Arc<House>, router: Router, visitor: Visitor) {
     let service = TowerToHyperService::new(router.layer(Extension(visit)));
     let mut builder = http2::Builder::new(Tasks);
     builder.max_concurrent_streams(MOST_STREAMS);
+    // A simulated network has no such clock.
+    #[cfg(not(madsim))]
+    builder
+        .timer(hyper_util::rt::TokioTimer::new())
+        .keep_alive_interval(ALIVE_EVERY)
+        .keep_alive_timeout(ALIVE_PATIENCE);
+    let stream = Prompt::new(stream, PREFACE, PREFACE_PATIENCE);
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
         tracing::debug!(%peer, %error, "a connection broke");
     }

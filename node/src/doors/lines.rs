@@ -6,15 +6,21 @@ mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use driftless_core::NodeId;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
+use tokio::time::timeout;
 
 use super::{Followers, House, Visitor};
 use crate::gate::{Refusal, Session};
 
 /// The longest line that is read.
-const MOST_BYTES: u64 = 16 << 20;
+const MOST_BYTES: u64 = 8 << 20;
+/// How long a line may take from its first byte to its last.
+const LINE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Somebody who sends lines.
 struct Caller {
@@ -44,24 +50,24 @@ pub(super) async fn serve(house: Arc<House>, visitor: Visitor) {
     let mut caller = Caller { house, session, peer };
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    loop {
+    while caller.begins(&mut stream).await {
         line.clear();
-        let read = (&mut stream).take(MOST_BYTES).read_until(b'\n', &mut line).await;
-        if !matches!(read, Ok(1..)) {
-            return;
-        }
-        let too_long = line.len() as u64 == MOST_BYTES && line.last() != Some(&b'\n');
-        let said = if too_long {
-            caller.complain(&line, &format!("a line has at most {MOST_BYTES} bytes")).into()
-        } else if line.trim_ascii().is_empty() {
-            continue;
-        } else {
-            caller.answer(&line).await
+        let rest = (&mut stream).take(MOST_BYTES);
+        let said = match timeout(LINE_PATIENCE, { rest }.read_until(b'\n', &mut line)).await {
+            Ok(Ok(1..)) if line.len() as u64 == MOST_BYTES && line.last() != Some(&b'\n') => {
+                Err(format!("a line has at most {MOST_BYTES} bytes"))
+            }
+            Ok(Ok(1..)) if line.trim_ascii().is_empty() => continue,
+            Ok(Ok(1..)) => Ok(caller.answer(&line).await),
+            Ok(_) => return,
+            Err(_) => Err(format!("a line takes at most {} s", LINE_PATIENCE.as_secs())),
         };
+        let broken = said.is_err();
+        let said = said.unwrap_or_else(|what| caller.complain(&line, &what).into());
         let Said { mut line, stop } = said;
         line.push('\n');
         let sent = stream.write_all(line.as_bytes()).await;
-        if sent.and(stream.flush().await).is_err() || too_long {
+        if sent.and(stream.flush().await).is_err() || broken {
             return;
         }
         if stop {
@@ -75,6 +81,16 @@ pub(super) async fn serve(house: Arc<House>, visitor: Visitor) {
 }
 
 impl Caller {
+    /// Waits for the next line to begin, as long as callers may be silent.
+    async fn begins(&self, stream: &mut (impl AsyncBufRead + Unpin)) -> bool {
+        let most = Some(self.house.client_timeout).filter(|most| !most.is_zero());
+        let begun = async { stream.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) };
+        match most {
+            Some(most) => timeout(most, begun).await.unwrap_or(false),
+            None => begun.await,
+        }
+    }
+
     async fn answer(&mut self, line: &[u8]) -> Said {
         let line = line.trim_ascii();
         match std::str::from_utf8(line) {

@@ -4,6 +4,7 @@
 mod grpc;
 mod http;
 mod lines;
+mod prompt;
 mod text;
 mod visit;
 
@@ -52,6 +53,8 @@ pub struct House {
     pub tls: Arc<Tls>,
     /// What is done with commands that are another node's.
     pub followers: Followers,
+    /// How long a caller may be silent between two lines; zero: for ever.
+    pub client_timeout: Duration,
 }
 
 /// The doors of a node, bound.

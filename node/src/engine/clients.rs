@@ -197,6 +197,9 @@ impl Clients {
             if let Some(Some(wire)) = self.open.get(id as usize).map(|client| &client.wire) {
                 let (peer, local) = wire.addresses();
                 turn.client_address(ClientId(id), &peer, &local);
+                if wire.is_within() {
+                    turn.client_within(ClientId(id));
+                }
             }
         }
         self.resume = false;

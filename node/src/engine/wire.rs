@@ -78,6 +78,11 @@ impl Wire {
         }
     }
 
+    /// Whether another task of this process speaks for somebody by it.
+    pub(super) fn is_within(&self) -> bool {
+        matches!(self.stream, Stream::Within { .. })
+    }
+
     /// What rings for it.
     pub(super) fn bell(&self) -> &Bell {
         &self.bell

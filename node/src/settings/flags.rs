@@ -100,6 +100,9 @@ pub struct Flags {
     /// Most clients at a time [default: 10000]
     #[arg(long, env = "DRIFTLESS_MAX_CLIENTS", value_name = "COUNT")]
     pub max_clients: Option<u32>,
+    /// Seconds of silence after which a client is hung up on, of Redis's protocol or of lines; 0: never [default: 0]
+    #[arg(long, env = "DRIFTLESS_CLIENT_TIMEOUT", value_name = "SECONDS")]
+    pub client_timeout: Option<u32>,
     /// Bytes of answers that a client may leave unread before it is hung up on [default: 268435456]
     #[arg(long, env = "DRIFTLESS_CLIENT_OUTPUT_BYTES", value_name = "BYTES")]
     pub client_output_bytes: Option<usize>,
@@ -177,7 +180,8 @@ impl Flags {
     fn over(self, file: Self) -> Self {
         fill!(self, file: node_num total_nodes peers replication_factor partitions zones engines cluster
             data_dir fsync bind advertise port gossip_port lines_port http_port followers grpc_port password allow_open
-            tls_cert tls_key tls_ca tls_doors tls_clients tls_nodes max_clients client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
+            tls_cert tls_key tls_ca tls_doors tls_clients tls_nodes max_clients client_timeout
+            client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
             drift_ppm replication_timeout_ms patience_ms disk_stall_ms connect_timeout_ms reconnect_ms
             probe_ms probe_timeout_ms)
     }

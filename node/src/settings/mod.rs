@@ -54,6 +54,8 @@ pub struct Settings {
     pub nodes_at: SocketAddr,
     /// Where other nodes reach this one.
     pub advertised: SocketAddr,
+    /// How long a client may be silent; zero: for ever.
+    pub client_timeout: Duration,
     /// What clients must give.
     pub password: Option<String>,
     /// Where TLS is spoken, and with what.
@@ -193,6 +195,7 @@ impl Settings {
             tls,
             grpc_at: door_at(bind, flags.grpc_port, GRPC_PORT + node),
             max_clients: at_least("max-clients", flags.max_clients.unwrap_or(10_000), 1)?,
+            client_timeout: Duration::from_secs(flags.client_timeout.unwrap_or(0).into()),
             client_output_bytes: at_least(
                 "client-output-bytes",
                 flags.client_output_bytes.unwrap_or(256 << 20),
@@ -239,6 +242,7 @@ impl Settings {
             ("tls-clients", if self.tls.clients { "require" } else { "off" }.to_owned()),
             ("tls-nodes", self.tls.nodes.to_string()),
             ("max-clients", self.max_clients.to_string()),
+            ("client-timeout", self.client_timeout.as_secs().to_string()),
             ("heartbeat-ms", self.timing.beat_every.as_millis().to_string()),
             ("election-timeout-ms", self.timing.election_timeout.as_millis().to_string()),
             ("election-spread-ms", self.timing.election_spread.as_millis().to_string()),

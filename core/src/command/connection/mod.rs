@@ -56,6 +56,8 @@ pub struct Connection {
     pub no_touch: bool,
     /// Whether it asked for reads from replicas (READONLY).
     pub read_only: bool,
+    /// Whether it is no client itself but speaks for some that the node serves by other protocols.
+    pub within: bool,
     /// When it connected.
     pub created: Instant,
     /// When its last command began.
@@ -123,6 +125,7 @@ impl Connection {
             no_evict: false,
             no_touch: false,
             read_only: false,
+            within: false,
             created: now.mono,
             last_used: now.mono,
             last_command: "NULL",

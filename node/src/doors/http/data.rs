@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -12,12 +12,15 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use crate::doors::visit::Visit;
 use crate::doors::{House, text};
 use crate::gate::{Expiry, starts_with};
 
+/// How long the body of a request may take to arrive.
+const BODY_PATIENCE: Duration = Duration::from_mins(1);
 /// Keys of one page if nobody says how many.
 const PAGE: u64 = 100;
 /// Keys of one page at most.
@@ -45,8 +48,12 @@ pub(super) async fn put(
     State(house): State<Arc<House>>,
     Extension(visit): Extension<Arc<Visit>>,
     headers: HeaderMap,
-    body: Result<Json<Put>, JsonRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
+    let body = timeout(BODY_PATIENCE, Json::<Put>::from_request(request, &()));
+    let body = body.await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time")
+    })?;
     let Json(Put { key, value, ttl }) =
         body.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let expiry = match ttl {
