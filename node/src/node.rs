@@ -42,6 +42,7 @@ pub async fn run(
     ready: impl FnOnce(&Settings),
 ) -> Result<(), NodeError> {
     let tls = Tls::new(&settings)?;
+    net::spawn(tls.clone().keep_fresh());
     let instance = disks.peek()?;
     let ports = bind(&settings).await?;
     let inboxes: Vec<_> = (0..settings.shared.engines).map(|_| Inbox::new()).collect();
@@ -80,7 +81,6 @@ pub async fn run(
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
-    net::spawn(tls.clone().keep_fresh());
     let _open = open_doors(&settings, ports.others, &inboxes, board, links, tls)?;
     ready(&settings);
     let outcome = tokio::select! {

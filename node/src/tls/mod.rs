@@ -196,12 +196,18 @@ impl Tls {
     }
 
     /// Reads the files again whenever they have changed, or the process is asked to: who comes from then on meets the new
-    /// certificates. Never returns.
-    pub async fn keep_fresh(self: Arc<Self>) -> io::Result<()> {
+    /// certificates. Returns only where there are no files.
+    pub async fn keep_fresh(self: Arc<Self>) {
         if self.settings.files.is_none() {
-            return Ok(());
+            return;
         }
-        let mut hangups = Hangups::hear()?;
+        let mut hangups = match Hangups::hear() {
+            Ok(hangups) => hangups,
+            Err(error) => {
+                tracing::error!(%error, "certificates will not be read again: signals cannot be heard");
+                return;
+            }
+        };
         let mut read = self.read.clone();
         let mut seen = read.clone();
         loop {
