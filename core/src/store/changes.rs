@@ -19,7 +19,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::bytes::{Malformed, Reader, put_u8, put_u32, put_u64};
+use crate::bytes::{Malformed, Reader};
 use crate::ids::{Key, Keyspace};
 use crate::store::Version;
 use crate::time::WallTime;
@@ -143,19 +143,13 @@ impl Changes {
         self.last = change.version;
         let room = self.most / CHUNKS;
         if self.chunks.back().is_none_or(|chunk| chunk.records.len() + size > room) {
-            self.begin_chunk();
+            self.begin_chunk(room);
         }
         let chunk = self.chunks.back_mut().expect("it was just begun");
         chunk.last = change.version;
-        let out = &mut chunk.records;
-        put_u64(out, change.version.0);
-        put_u8(out, change.kind as u8);
-        put_u8(out, change.key.keyspace.0);
-        put_u64(out, change.expires_at.map_or(NEVER, |at| at.0));
-        put_u32(out, change.key.name.len() as u32);
-        put_u32(out, value.map_or(NO_VALUE, |value| value.len() as u32));
-        out.extend_from_slice(change.key.name);
-        out.extend_from_slice(value.unwrap_or_default());
+        chunk.records.extend_from_slice(&header(&change, value));
+        chunk.records.extend_from_slice(change.key.name);
+        chunk.records.extend_from_slice(value.unwrap_or_default());
     }
 
     /// A change that cannot be remembered: those before it are of no use any more.
@@ -165,16 +159,32 @@ impl Changes {
         self.last = version;
     }
 
-    fn begin_chunk(&mut self) {
+    fn begin_chunk(&mut self, room: usize) {
         if self.chunks.len() == CHUNKS {
             let mut oldest = self.chunks.pop_front().expect("there are several");
             self.before = oldest.last;
             oldest.records.clear();
             self.spare = oldest.records;
         }
-        let records = core::mem::take(&mut self.spare);
+        let mut records = core::mem::take(&mut self.spare);
+        // All at once: growing step by step would allocate, and copy, again and again.
+        records.reserve_exact(room);
         self.chunks.push_back(Chunk { records, last: self.last });
     }
+}
+
+/// What stands before the key and the value.
+fn header(change: &Change<'_>, value: Option<&[u8]>) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..8].copy_from_slice(&change.version.0.to_le_bytes());
+    header[8] = change.kind as u8;
+    header[9] = change.key.keyspace.0;
+    let deadline = change.expires_at.map_or(NEVER, |at| at.0);
+    header[10..18].copy_from_slice(&deadline.to_le_bytes());
+    header[18..22].copy_from_slice(&(change.key.name.len() as u32).to_le_bytes());
+    let length = value.map_or(NO_VALUE, |value| value.len() as u32);
+    header[22..].copy_from_slice(&length.to_le_bytes());
+    header
 }
 
 /// Reads the records of a chunk.
