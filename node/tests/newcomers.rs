@@ -1,12 +1,15 @@
 //! Nodes that do not fit into the cluster they knock at: each ends by itself, with one line that names why.
 #![cfg(not(madsim))]
 
+mod ports;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use ports::free_port;
 
 /// How long a node may take to notice that it does not fit in, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,10 +113,6 @@ fn wait(child: &mut Child) -> ExitStatus {
         assert!(begun.elapsed() < PATIENCE, "it should have ended by itself");
         std::thread::park_timeout(Duration::from_millis(20));
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

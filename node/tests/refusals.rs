@@ -1,10 +1,14 @@
 //! What a node refuses to start with: one line that names it, a bad exit code, and nothing left behind.
 #![cfg(not(madsim))]
 
+mod ports;
+
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use ports::free_port;
 
 /// A directory that is gone after the test.
 struct Place(PathBuf);
@@ -45,10 +49,6 @@ fn refusal(output: &Output) -> String {
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(said.lines().count(), 1, "one line: {said}");
     said.trim().to_owned()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Nodes that are told everything by variables, and by the names of their doors for gRPC.
 #![cfg(not(madsim))]
 
+mod ports;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use ports::free_port;
 
 struct Running(Child);
 
@@ -24,10 +28,6 @@ impl Drop for Place {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn get(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -43,7 +43,7 @@ fn start(variables: &[(&str, String)]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
     command.env_clear().arg("serve").envs(variables.iter().cloned());
     command.env("DRIFTLESS_LOG_LEVEL", "off").env("DRIFTLESS_LINES_PORT", "0");
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut running = Running(child);
     let mut line = String::new();
     BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
