@@ -1,6 +1,7 @@
 //! Nodes that do not fit into the cluster they knock at: each ends by itself, with one line that names why.
 #![cfg(not(madsim))]
 
+#[path = "../../tests/src/ports.rs"]
 mod ports;
 
 use std::fs;

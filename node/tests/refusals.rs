@@ -1,6 +1,7 @@
 //! What a node refuses to start with: one line that names it, a bad exit code, and nothing left behind.
 #![cfg(not(madsim))]
 
+#[path = "../../tests/src/ports.rs"]
 mod ports;
 
 use std::fs::{self, File};

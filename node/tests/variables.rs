@@ -1,6 +1,7 @@
 //! Nodes that are told everything by variables, and by the names of their doors for gRPC.
 #![cfg(not(madsim))]
 
+#[path = "../../tests/src/ports.rs"]
 mod ports;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -2,7 +2,7 @@
 //! that stands for it, even when a test panics.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cargo::cargo;
+use crate::ports;
 
 /// How long anything may take before a test gives up. Generous: machines that test are busy.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -243,18 +244,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// A port that nobody listens on, TCP or UDP. From below the range that the system hands out by itself,
-/// so that no outgoing connection takes it while its node is down.
+/// A port that nobody listens on, TCP or UDP; another one each time.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Test processes that run side by side begin far apart.
-    let first = std::process::id().wrapping_mul(97) % 10_000;
-    for _ in 0..10_000 {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port as u16));
-        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
-            return address.port();
-        }
-    }
-    panic!("the machine has no free port");
+    ports::free_port()
 }

@@ -9,5 +9,6 @@ pub mod http;
 pub mod info;
 pub mod launched;
 pub mod load;
+mod ports;
 pub mod process;
 pub mod source;

@@ -46,6 +46,22 @@ fn bystander(url: &str, long: Duration) -> Duration {
     longest
 }
 
+/// Asks twice by one connection of HTTP, longer apart than a client of Redis's protocol may be silent.
+fn stays_connected(http: SocketAddr) {
+    let mut stream = connect(http);
+    for pause in [0, 4] {
+        std::thread::park_timeout(Duration::from_secs(pause));
+        stream.write_all(b"GET /get/none HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is open");
+        let (mut answer, mut bytes) = (Vec::new(), [0; 1024]);
+        while !answer.ends_with(b"}") {
+            let count = stream.read(&mut bytes).expect("it is answered");
+            assert!(count > 0, "hung up on");
+            answer.extend_from_slice(&bytes[..count]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 404 "), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
 #[test]
 fn who_is_slow_or_silent_is_hung_up_on() {
     let cluster = Cluster::start(1, &["--client-timeout", "2"]);
@@ -78,6 +94,7 @@ fn who_is_slow_or_silent_is_hung_up_on() {
                 }
             });
         }
+        scope.spawn(move || stays_connected(http));
         let url = cluster.url(0);
         let served = scope.spawn(move || bystander(&url, Duration::from_secs(5)));
         let longest = served.join().expect("the bystander is served");

@@ -77,13 +77,11 @@ pub struct Changes {
     chunks: VecDeque<Chunk>,
     /// Bytes of the chunks, at most.
     most: usize,
-    /// The buffer of a chunk that was forgotten.
-    spare: Vec<u8>,
     before: Version,
     last: Version,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chunk {
     records: Vec<u8>,
     /// The version of its last record.
@@ -108,8 +106,7 @@ impl Changes {
 
     /// Bytes that it takes.
     pub fn memory(&self) -> usize {
-        let chunks: usize = self.chunks.iter().map(|chunk| chunk.records.capacity()).sum();
-        chunks + self.spare.capacity()
+        self.chunks.iter().map(|chunk| chunk.records.capacity()).sum()
     }
 
     /// The changes later than `after`, oldest first; `None` if they are not all remembered.
@@ -120,28 +117,21 @@ impl Changes {
     }
 
     /// Whether changes are remembered at all.
-    #[inline]
     pub(super) fn kept(&self) -> bool {
         self.most > 0
     }
 
-    /// The most bytes of a value that is kept.
-    #[inline]
-    pub(super) fn value_most(&self) -> usize {
-        self.most / CHUNKS / VALUE_PART
-    }
-
-    /// Remembers a change.
+    /// Remembers a change, if there is room for any.
     #[inline]
     pub(super) fn note(&mut self, change: Change<'_>) {
         debug_assert!(change.version >= self.last, "changes come in the order of the log");
-        let value = change.value.filter(|value| value.len() <= self.value_most());
+        let room = self.most / CHUNKS;
+        let value = change.value.filter(|value| value.len() <= room / VALUE_PART);
         let size = HEADER + change.key.name.len() + value.map_or(0, <[u8]>::len);
-        if size > self.most / CHUNKS {
+        if size > room {
             return self.forget_all(change.version);
         }
         self.last = change.version;
-        let room = self.most / CHUNKS;
         if self.chunks.back().is_none_or(|chunk| chunk.records.len() + size > room) {
             self.begin_chunk(room);
         }
@@ -160,16 +150,17 @@ impl Changes {
     }
 
     fn begin_chunk(&mut self, room: usize) {
-        if self.chunks.len() == CHUNKS {
-            let mut oldest = self.chunks.pop_front().expect("there are several");
-            self.before = oldest.last;
-            oldest.records.clear();
-            self.spare = oldest.records;
-        }
-        let mut records = core::mem::take(&mut self.spare);
-        // All at once: growing step by step would allocate, and copy, again and again.
-        records.reserve_exact(room);
-        self.chunks.push_back(Chunk { records, last: self.last });
+        let oldest = if self.chunks.len() == CHUNKS { self.chunks.pop_front() } else { None };
+        let chunk = match oldest {
+            Some(mut oldest) => {
+                self.before = oldest.last;
+                oldest.records.clear();
+                oldest
+            }
+            // All at once: growing step by step would allocate, and copy, again and again.
+            None => Chunk { records: Vec::with_capacity(room), last: self.last },
+        };
+        self.chunks.push_back(chunk);
     }
 }
 

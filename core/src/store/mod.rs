@@ -95,10 +95,8 @@ impl Store {
     ) {
         let deadline = Deadline::new(expires_at);
         self.table_mut(key.keyspace).set(Entry { key: key.name, value, deadline, version });
-        if self.changes.kept() {
-            let (kind, value) = (ChangeKind::Set, Some(value));
-            self.changes.note(Change { version, kind, key, value, expires_at });
-        }
+        let (kind, value) = (ChangeKind::Set, Some(value));
+        self.changes.note(Change { version, kind, key, value, expires_at });
     }
 
     /// Writes `bytes` into a key's value from `at` on, with zeros before them where it was shorter;
@@ -113,7 +111,7 @@ impl Store {
     ) -> bool {
         let deadline = Deadline::new(expires_at);
         let there = self.table_mut(key.keyspace).splice(key.name, at, bytes, deadline, version);
-        if there && self.changes.kept() {
+        if there {
             let Self { tables, changes, .. } = self;
             let entry = tables[usize::from(key.keyspace.0)].get(key.name);
             let value = entry.map(|entry| entry.value);
@@ -126,7 +124,7 @@ impl Store {
     pub fn remove(&mut self, key: Key<'_>, version: Version) -> bool {
         let there = self.table_mut(key.keyspace).remove(key.name);
         if there {
-            self.note_gone(key, ChangeKind::Removed, version);
+            self.changes.note(gone(key, ChangeKind::Removed, version));
         }
         there
     }
@@ -140,7 +138,7 @@ impl Store {
     ) -> bool {
         let deadline = Deadline::new(expires_at);
         let there = self.table_mut(key.keyspace).stamp(key.name, deadline, version);
-        if there && self.changes.kept() {
+        if there {
             let (kind, value) = (ChangeKind::Expiry, None);
             self.changes.note(Change { version, kind, key, value, expires_at });
         }
@@ -156,7 +154,7 @@ impl Store {
             }
             if self.len(cleared) > 0 {
                 let all = Key { keyspace: cleared, name: b"" };
-                self.note_gone(all, ChangeKind::Cleared, version);
+                self.changes.note(gone(all, ChangeKind::Cleared, version));
             }
             self.table_mut(cleared).clear();
         }
@@ -209,9 +207,7 @@ impl Store {
             let Self { tables, changes, .. } = self;
             removed += tables[at].remove_due(deadline, hash, &mut |name| {
                 let key = Key { keyspace: Keyspace(at as u8), name };
-                if changes.kept() {
-                    changes.note(gone(key, ChangeKind::Expired, version));
-                }
+                changes.note(gone(key, ChangeKind::Expired, version));
             });
         }
         removed
@@ -234,12 +230,6 @@ impl Store {
         let hash = table.hasher.place(key.name);
         let segment = table.directory.segment(hash)?;
         segment.find(hash, key.name).map(|slot| segment.memory_of(slot.offset))
-    }
-
-    fn note_gone(&mut self, key: Key<'_>, kind: ChangeKind, version: Version) {
-        if self.changes.kept() {
-            self.changes.note(gone(key, kind, version));
-        }
     }
 
     fn table(&self, keyspace: Keyspace) -> &Table {

@@ -52,8 +52,8 @@ pub(super) async fn serve(house: Arc<House>, visitor: Visitor) {
     let mut line = Vec::new();
     while caller.begins(&mut stream).await {
         line.clear();
-        let rest = (&mut stream).take(MOST_BYTES);
-        let said = match timeout(LINE_PATIENCE, { rest }.read_until(b'\n', &mut line)).await {
+        let mut rest = (&mut stream).take(MOST_BYTES);
+        let said = match timeout(LINE_PATIENCE, rest.read_until(b'\n', &mut line)).await {
             Ok(Ok(1..)) if line.len() as u64 == MOST_BYTES && line.last() != Some(&b'\n') => {
                 Err(format!("a line has at most {MOST_BYTES} bytes"))
             }

@@ -88,22 +88,13 @@ impl<'a> Greeting<'a> {
     fn parse(args: &Args<'a>, proto: Proto, reply: &mut Reply<'_>) -> Option<Self> {
         let mut greeting = Self { proto, login: None, name: None };
         if let Some(version) = args.get(1) {
-            let refusal = match integer(version) {
-                None => Some("ERR Protocol version is not an integer or out of range"),
-                Some(2) => {
-                    greeting.proto = Proto::Resp2;
-                    None
-                }
-                Some(3) => {
-                    greeting.proto = Proto::Resp3;
-                    None
-                }
-                Some(_) => Some("NOPROTO unsupported protocol version"),
+            let understood = match integer(version) {
+                Some(2) => Ok(Proto::Resp2),
+                Some(3) => Ok(Proto::Resp3),
+                Some(_) => Err("NOPROTO unsupported protocol version"),
+                None => Err("ERR Protocol version is not an integer or out of range"),
             };
-            if let Some(refusal) = refusal {
-                reply.error(refusal);
-                return None;
-            }
+            greeting.proto = understood.map_err(|text| reply.error(text)).ok()?;
         }
         let mut at = 2;
         while let Some(option) = args.get(at) {

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::command::data::numbers::parse_integer;
+use crate::command::data::scan::Filter;
 use crate::command::data::texts;
 use crate::command::glob;
 use crate::ids::Keyspace;
@@ -32,24 +33,10 @@ impl<'a> ChangesOptions<'a> {
             b"$" => None,
             place => Some(Version(parse_place(place).ok_or(texts::INVALID_PLACE)?)),
         };
-        let mut options = Self { after, pattern: None, count: COUNT };
-        let mut at = 3;
-        while let Some(option) = args.get(at) {
-            let value = args.get(at + 1).ok_or(texts::SYNTAX)?;
-            if option.eq_ignore_ascii_case(b"MATCH") {
-                options.pattern = Some(value);
-            } else if option.eq_ignore_ascii_case(b"COUNT") {
-                let count = parse_integer(value).ok_or(texts::NOT_INTEGER)?;
-                options.count = usize::try_from(count).unwrap_or(0);
-                if options.count == 0 {
-                    return Err(texts::SYNTAX);
-                }
-            } else {
-                return Err(texts::SYNTAX);
-            }
-            at += 2;
-        }
-        Ok(options)
+        let mut filter = Filter { pattern: None, count: COUNT };
+        filter.parse(args, 3, |_, _| false)?;
+        let Filter { pattern, count } = filter;
+        Ok(Self { after, pattern, count })
     }
 }
 

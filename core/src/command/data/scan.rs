@@ -27,26 +27,51 @@ pub struct ScanOptions<'a> {
 impl<'a> ScanOptions<'a> {
     /// Reads the options of a SCAN, behind its cursor. `Err` is the text to answer.
     pub fn parse(args: &Args<'a>) -> Result<Self, &'static str> {
-        let mut options = Self { pattern: None, count: SCAN_COUNT, strings: true };
-        let mut at = 2;
+        let mut filter = Filter { pattern: None, count: SCAN_COUNT };
+        let mut strings = true;
+        filter.parse(args, 2, |option, value| {
+            strings = value.eq_ignore_ascii_case(b"string");
+            option.eq_ignore_ascii_case(b"TYPE")
+        })?;
+        let Filter { pattern, count } = filter;
+        Ok(Self { pattern, count, strings })
+    }
+}
+
+/// MATCH and COUNT, which those that tell much take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filter<'a> {
+    /// Names must match this glob.
+    pub(super) pattern: Option<&'a [u8]>,
+    /// About how much to look at, or to tell.
+    pub(super) count: usize,
+}
+
+impl<'a> Filter<'a> {
+    /// Reads the options from position `at` on; `other` says whether it knows what is none of these. `Err` is the text
+    /// to answer.
+    pub(super) fn parse(
+        &mut self,
+        args: &Args<'a>,
+        mut at: usize,
+        mut other: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), &'static str> {
         while let Some(option) = args.get(at) {
             let value = args.get(at + 1).ok_or(texts::SYNTAX)?;
             if option.eq_ignore_ascii_case(b"MATCH") {
-                options.pattern = Some(value);
+                self.pattern = Some(value);
             } else if option.eq_ignore_ascii_case(b"COUNT") {
                 let count = parse_integer(value).ok_or(texts::NOT_INTEGER)?;
-                options.count = usize::try_from(count).unwrap_or(0);
-                if options.count == 0 {
+                self.count = usize::try_from(count).unwrap_or(0);
+                if self.count == 0 {
                     return Err(texts::SYNTAX);
                 }
-            } else if option.eq_ignore_ascii_case(b"TYPE") {
-                options.strings = value.eq_ignore_ascii_case(b"string");
-            } else {
+            } else if !other(option, value) {
                 return Err(texts::SYNTAX);
             }
             at += 2;
         }
-        Ok(options)
+        Ok(())
     }
 }
 

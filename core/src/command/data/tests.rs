@@ -14,6 +14,9 @@ use crate::resp::{ArgsBuffer, Proto, Reply};
 use crate::store::{Store, Version};
 use crate::time::WallTime;
 
+/// Bytes of changes that a group remembers.
+const REMEMBERED: usize = 8 << 10;
+
 /// One group on one node, at a time of its own.
 struct Group {
     store: Store,
@@ -30,7 +33,8 @@ struct Group {
 
 impl Group {
     fn new() -> Self {
-        let store = Store::with_segments_of(7, 4);
+        let mut store = Store::with_segments_of(7, 4);
+        store.remember_changes(REMEMBERED, Version(0));
         Self {
             store,
             keyspace: Keyspace(0),
@@ -525,4 +529,53 @@ fn reads_count_the_keys_that_they_find_and_miss() {
         group.line(line);
         assert_eq!(group.found.get(), Found { hits, misses }, "{line}");
     }
+}
+
+#[test]
+fn changes_are_told_from_any_place_and_those_of_one_write_together() {
+    check(
+        "CHANGES 1 $ -> *2 :0 *0
+         SET a 1 -> +OK
+         MSET b 2 ab 3 -> +OK
+         PEXPIRE a 500 -> :1
+         DEL b none -> :1
+         CHANGES 1 1 COUNT 1 -> *2 :2 *2 *5 :2 $3 set $1 b $1 2 :-1 *5 :2 $3 set $2 ab $1 3 :-1
+         CHANGES 1 2 -> *2 :4 *2 *5 :3 $6 expiry $1 a $-1 :1500 *5 :4 $7 removed $1 b $-1 :-1
+         CHANGES 1 0 MATCH ab -> *2 :4 *1 *5 :2 $3 set $2 ab $1 3 :-1
+         CHANGES 1 4 -> *2 :4 *0
+         CHANGES 1 9 -> *2 :9 *0
+         CHANGES 1 $ -> *2 :4 *0
+         FLUSHDB -> +OK
+         CHANGES 1 4 MATCH x* -> *2 :5 *1 *5 :5 $7 cleared $0  $-1 :-1
+         CHANGES 1 -1 -> -ERR invalid place
+         CHANGES 1 x -> -ERR invalid place
+         CHANGES 1 4 COUNT 0 -> -ERR syntax error
+         CHANGES 1 4 TYPE string -> -ERR syntax error
+         CHANGES 1 4 MATCH -> -ERR syntax error",
+    );
+}
+
+#[test]
+fn who_asks_for_forgotten_changes_is_told_so() {
+    let mut group = Group::new();
+    for number in 0..200 {
+        group.line(&format!("SET key:{number} {}", "x".repeat(100)));
+    }
+    let from = group.store.changes().before().0;
+    assert!((100..200).contains(&from), "some are forgotten, and some are not: {from}");
+    let text =
+        format!("CHANGES 1 0 -> -GONE changes after 0 are not remembered, only those after {from}");
+    check_in(&mut group, &text);
+    assert!(
+        group.line(&format!("CHANGES 1 {from}")).starts_with(&format!("*2 :200 *{}", 200 - from))
+    );
+    // Too large a value is told without its bytes, too large a key not at all.
+    group.line(&format!("SET large {}", "x".repeat(REMEMBERED / 8)));
+    check_in(&mut group, "CHANGES 1 200 -> *2 :201 *1 *5 :201 $3 set $5 large $-1 :-1");
+    group.line(&format!("SET {} x", "k".repeat(REMEMBERED / 8)));
+    check_in(
+        &mut group,
+        "CHANGES 1 201 -> -GONE changes after 201 are not remembered, only those after 202
+         CHANGES 1 202 -> *2 :202 *0",
+    );
 }

@@ -1,4 +1,4 @@
-//! Ports for nodes under test.
+//! Ports for nodes under test; the tests of the node alone include this file.
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
