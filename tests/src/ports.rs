@@ -4,9 +4,9 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The first port, and how many there are: below those that the system hands out by itself, so that no outgoing
-/// connection takes one before its node does, and beside those that nodes take if they are told nothing.
-const FIRST: u16 = 10_000;
-const COUNT: u16 = 6_000;
+/// connection takes one before its node does, and above those that nodes take if they are told nothing.
+const FIRST: u16 = 20_000;
+const COUNT: u16 = 10_000;
 
 /// A port that nobody listens on, TCP or UDP; another one each time.
 pub(crate) fn free_port() -> u16 {
