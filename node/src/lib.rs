@@ -14,6 +14,7 @@ pub mod link;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod ports;
 pub mod proto;
 pub mod settings;
 pub mod tls;

@@ -1,16 +1,15 @@
 //! Nodes that do not fit into the cluster they knock at: each ends by itself, with one line that names why.
 #![cfg(not(madsim))]
 
-#[path = "../../tests/src/ports.rs"]
-mod ports;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use ports::free_port;
+fn free_port() -> u16 {
+    driftless::ports::free_port().expect("the machine has free ports")
+}
 
 /// How long a node may take to notice that it does not fit in, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

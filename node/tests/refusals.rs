@@ -1,15 +1,14 @@
 //! What a node refuses to start with: one line that names it, a bad exit code, and nothing left behind.
 #![cfg(not(madsim))]
 
-#[path = "../../tests/src/ports.rs"]
-mod ports;
-
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ports::free_port;
+fn free_port() -> u16 {
+    driftless::ports::free_port().expect("the machine has free ports")
+}
 
 /// A directory that is gone after the test.
 struct Place(PathBuf);

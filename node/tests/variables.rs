@@ -1,16 +1,15 @@
 //! Nodes that are told everything by variables, and by the names of their doors for gRPC.
 #![cfg(not(madsim))]
 
-#[path = "../../tests/src/ports.rs"]
-mod ports;
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ports::free_port;
+fn free_port() -> u16 {
+    driftless::ports::free_port().expect("the machine has free ports")
+}
 
 struct Running(Child);
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cargo::cargo;
-use crate::ports;
 
 /// How long anything may take before a test gives up. Generous: machines that test are busy.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -246,5 +245,5 @@ pub fn binary() -> &'static Path {
 
 /// A port that nobody listens on, TCP or UDP; another one each time.
 pub fn free_port() -> u16 {
-    ports::free_port()
+    driftless::ports::free_port().expect("the machine has free ports")
 }

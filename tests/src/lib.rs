@@ -9,6 +9,5 @@ pub mod http;
 pub mod info;
 pub mod launched;
 pub mod load;
-mod ports;
 pub mod process;
 pub mod source;

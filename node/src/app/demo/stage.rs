@@ -1,7 +1,6 @@
 //! The cluster of the story: processes and files of its own, gone when the story is over or broken off.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use driftless::net;
+use driftless::ports::free_port;
 
 use super::super::Failure;
 use super::super::local::{LocalCluster, LocalNode};
@@ -197,17 +197,13 @@ fn clear_when_interrupted(props: Arc<Props>) {
 }
 
 fn plan(dir: &Path) -> Result<LocalCluster, Failure> {
-    // All are held until all are chosen, so that no port is chosen twice.
-    let listen = || TcpListener::bind("127.0.0.1:0");
-    let doors = (0..NODES).map(|_| Ok((listen()?, listen()?, UdpSocket::bind("127.0.0.1:0")?)));
-    let doors: Vec<_> = doors.collect::<std::io::Result<_>>()?;
     let mut nodes = Vec::new();
-    for (node, (clients, web, gossip)) in (1..).zip(&doors) {
+    for node in 1..=NODES {
         nodes.push(LocalNode {
             node,
-            port: clients.local_addr()?.port(),
-            http_port: web.local_addr()?.port(),
-            gossip_port: gossip.local_addr()?.port(),
+            port: free_port()?,
+            http_port: free_port()?,
+            gossip_port: free_port()?,
             data_dir: dir.join(format!("node{node}")),
             ..LocalNode::default()
         });

@@ -1,5 +1,6 @@
-//! Ports for nodes under test; the tests of the node alone include this file.
+//! Ports that are free, for clusters that are there only for a moment.
 
+use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -8,17 +9,17 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 
-/// A port that nobody listens on, TCP or UDP; another one each time.
-pub(crate) fn free_port() -> u16 {
+/// A port of the loopback address that nobody listens on, TCP or UDP; another one each time.
+pub fn free_port() -> io::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test processes that run side by side begin far apart.
+    // Processes that run side by side begin far apart.
     let first = (std::process::id().wrapping_mul(97) % u32::from(COUNT)) as u16;
     for _ in 0..COUNT {
         let next = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
         let address = ("127.0.0.1", FIRST + (first + next) % COUNT);
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
-            return address.1;
+            return Ok(address.1);
         }
     }
-    panic!("the machine has no free port");
+    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the machine has no free port"))
 }
