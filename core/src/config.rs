@@ -310,6 +310,8 @@ pub enum Bug {
     LastChunkLeftOut,
     /// After a snapshot was installed, the changes that it jumped over count as remembered.
     ChangesJumped,
+    /// A node that has just started takes it that there are no users, without asking.
+    UsersGuessed,
 }
 
 impl Bug {

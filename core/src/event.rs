@@ -58,6 +58,8 @@ pub enum Event {
     AnswerLost { client: ClientId },
     /// A client has tried to come in with a wrong name or password.
     LoginFailed { client: ClientId },
+    /// This engine goes by other users than before: those at a place in the log of the first group.
+    UsersChanged { as_of: Index },
     /// The membership view changed.
     Member { node: NodeId, liveness: Liveness, incarnation: u64 },
     /// A datagram of another cluster was refused.

@@ -18,6 +18,11 @@ pub struct GroupId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u32);
 
+impl ClientId {
+    /// Stands for the engine itself, where it asks a group something of its own accord.
+    pub(crate) const ENGINE: Self = Self(u32::MAX);
+}
+
 /// A cluster. Frames, datagrams and files of another cluster are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClusterId(pub u64);
@@ -26,7 +31,12 @@ pub struct ClusterId(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Keyspace(pub u8);
 
-/// How many keyspaces there are.
+impl Keyspace {
+    /// Where the first group keeps the users of the cluster. No client can select it.
+    pub const USERS: Self = Self(KEYSPACES);
+}
+
+/// How many keyspaces there are to select.
 pub const KEYSPACES: u8 = 16;
 
 /// A position in a group's log. The first entry has index 1; 0 means "before the first".

@@ -31,6 +31,8 @@ mod window;
 pub use engine::{Admission, Engine, GroupView, Recovery, Role, Turn};
 pub use event::{Event, Liveness};
 pub use ids::{ClientId, ClusterId, GroupId, Index, Key, Keyspace, LaneId, Life, NodeId, Term};
-pub use outputs::{DiskBatch, DiskOp, FileId, Lanes, Outputs, SyncToken};
+pub use outputs::{
+    DiskBatch, DiskOp, FileId, Given, Lanes, Outputs, Secret, SecretOutcome, SecretWork, SyncToken,
+};
 pub use time::{Instant, Now, Span, Stamp, WallTime};
 pub use wal::{Outline, Scans};

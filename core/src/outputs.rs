@@ -1,7 +1,9 @@
 //! What a turn asks its driver to do. Owned by the driver, cleared and reused, never reallocated
 //! after warm-up.
 
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use crate::event::Event;
@@ -22,6 +24,9 @@ pub struct Outputs {
     pub closes: Vec<ClientId>,
     /// A client asked for the node to stop: at once if true, after handing leaderships over if not.
     pub shutdown: Option<bool>,
+    /// Passwords to be hashed, or compared with hashes, beside the turns: that takes tens of milliseconds. Then
+    /// [`crate::Turn::secrets_done`] is told.
+    pub secrets: Vec<SecretWork>,
     /// Disk work. Order binds per file.
     pub disk: DiskBatch,
     /// What happened, for logs, metrics and traces. Nothing depends on anyone reading it.
@@ -38,6 +43,7 @@ impl Outputs {
             && self.replies.filled.is_empty()
             && self.closes.is_empty()
             && self.shutdown.is_none()
+            && self.secrets.is_empty()
             && self.disk.ops.is_empty()
             && self.events.is_empty()
     }
@@ -49,10 +55,55 @@ impl Outputs {
         self.replies.clear();
         self.closes.clear();
         self.shutdown = None;
+        self.secrets.clear();
         self.disk.clear();
         self.events.clear();
         self.wake_at = None;
     }
+}
+
+/// Passwords of one command, to be looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretWork {
+    /// Handed back with the outcomes.
+    pub number: u64,
+    /// One or more.
+    pub secrets: Vec<Secret>,
+}
+
+/// A password, and what is to be done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// What was given.
+    pub given: Given,
+    /// The hashes to compare it with; if there are none, as much time is to be taken as for one. `None`: make a new
+    /// hash.
+    pub against: Option<Vec<String>>,
+}
+
+/// A password, or as much of it as there is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Given {
+    /// Itself. What is hashed slowly is its SHA-256 in hexadecimal digits, so that what Redis keeps of a password can be
+    /// taken over.
+    Password(Vec<u8>),
+    /// That SHA-256.
+    Sha256(String),
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(a password)")
+    }
+}
+
+/// What became of a [`Secret`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretOutcome {
+    /// A new hash of it: begins with `$`, graphic ASCII without spaces, at most 256 bytes.
+    Hash(String),
+    /// Which of the hashes is of it, if any.
+    Match(Option<usize>),
 }
 
 /// Byte buffers by small dense number.

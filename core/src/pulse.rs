@@ -20,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) stalled: bool,
     /// Says that it hears this node; believed until it says otherwise.
     pub(crate) hears: bool,
+    /// Says that there are users of the cluster.
+    pub(crate) users: bool,
     /// When it last came, went, restarted or changed its mind about any of this.
     pub(crate) changed_at: Instant,
     /// What its wall clock showed, less what the monotonic clock here showed when it said so, in nanoseconds.
@@ -47,6 +49,7 @@ impl Pulse {
             alive: false,
             stalled: false,
             hears: true,
+            users: false,
             changed_at: Instant(0),
             clock: None,
             unsent: 0,

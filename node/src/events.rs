@@ -38,6 +38,7 @@ pub fn tell(lane: LaneId, event: &Event) {
         Event::Member { node, liveness, incarnation } => {
             info!(node = node.0, ?liveness, incarnation, "member");
         }
+        Event::UsersChanged { as_of } => info!(engine, as_of = as_of.0, "other users than before"),
         Event::TornTail { .. } | Event::Repaired { .. } | Event::PeerRestarted { .. } => {
             info!(engine, ?event, "noted");
         }

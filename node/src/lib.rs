@@ -18,5 +18,6 @@ pub mod ports;
 pub mod proto;
 pub mod settings;
 pub mod tls;
+pub mod vault;
 
 pub use error::NodeError;

@@ -27,6 +27,7 @@ use crate::link::{Addresses, Links};
 use crate::net::{self, Datagrams, Door};
 use crate::settings::{Settings, Shared};
 use crate::tls::Tls;
+use crate::vault::Vault;
 
 /// How often the name of a peer that cannot be resolved is tried again, and how long to wait between.
 const RESOLVE_TRIES: u32 = 10;
@@ -188,6 +189,7 @@ async fn start_engines(
     shutdown: &mpsc::Sender<bool>,
 ) -> Result<Vec<Running>, NodeError> {
     let Lanes { doors, inboxes, board } = lanes;
+    let vault = Vault::start().map_err(NodeError::system("starting a thread"))?;
     let placement = Arc::new(board.placement.clone());
     let server = server(settings, seed);
     let mut running = Vec::new();
@@ -205,6 +207,7 @@ async fn start_engines(
             disk: disks.open(lane)?,
             inbox: inboxes[at].clone(),
             engines: inboxes.to_vec(),
+            vault: vault.clone(),
             board: board.clone(),
             shutdown: shutdown.clone(),
         };
@@ -288,6 +291,7 @@ struct StartingEngine {
     disk: Box<dyn Disk>,
     inbox: Arc<Inbox>,
     engines: Vec<Arc<Inbox>>,
+    vault: Vault,
     board: Arc<Board>,
     shutdown: mpsc::Sender<bool>,
 }
@@ -324,6 +328,7 @@ impl StartingEngine {
             engines: self.engines,
             disk: queue,
             limits: self.limits,
+            vault: self.vault,
             board: self.board,
             shutdown: self.shutdown,
         })

@@ -94,6 +94,8 @@ pub struct Workload {
     pub expiring: u64,
     /// Commands in 100 that name several keys.
     pub multi: u64,
+    /// Commands in 100 that manage users, or log in as one.
+    pub users: u64,
     /// Longest value, in bytes.
     pub value_bytes: u64,
     /// Bursts in 100 after which a client goes to another node.
@@ -181,6 +183,7 @@ impl Workload {
             reads: 50,
             expiring: 0,
             multi: 0,
+            users: 0,
             value_bytes: 8,
             roaming: 0,
             lost_answers: 0,

@@ -220,6 +220,7 @@ fn draw_workload(chance: &mut Chance, options: &Options) -> Workload {
         roaming: pick(chance, &[0, 10, 50]),
         lost_answers: sometimes(chance, &[5, 50]),
         patience: pick(chance, &[1, 4, 9]) * SECOND,
+        users: pick(chance, &[0, 0, 0, 3, 15]),
     }
 }
 

@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(select(Some("quorum-is-half")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("QuorumIsHalf")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("none")), []);
-        // `ChangesJumped` is the last variant: the numbers below it are all taken.
-        assert_eq!(select(None).len(), Bug::ChangesJumped as usize);
+        // `UsersGuessed` is the last variant: the numbers below it are all taken.
+        assert_eq!(select(None).len(), Bug::UsersGuessed as usize);
     }
 }

@@ -104,6 +104,7 @@ pub fn describe(event: &Event) -> String {
         Event::PeerSilent { node, silent: true } => format!("hears no beats of n{}", node.0),
         Event::PeerSilent { node, silent: false } => format!("hears n{} again", node.0),
         Event::AnswerLost { client } => format!("cannot answer client {}", client.0),
+        Event::UsersChanged { as_of } => format!("goes by the users of {}", as_of.0),
         Event::LoginFailed { client } => format!("client {} was not let in", client.0),
         Event::Member { node, liveness, .. } => format!("holds n{} to be {liveness:?}", node.0),
         Event::DatagramMalformed { .. } => "drops a malformed datagram".into(),

@@ -178,8 +178,8 @@ fn a_password_is_asked_for_where_there_is_one() {
         assert_eq!(ask(Some("Bearer wrong")).await, Some(Code::Unauthenticated));
         assert_eq!(ask(Some("Carrier pigeon")).await, Some(Code::InvalidArgument));
         assert_eq!(ask(Some("Bearer secret")).await, None);
-        // "user:secret".
-        assert_eq!(ask(Some("Basic dXNlcjpzZWNyZXQ=")).await, None);
+        // "default:secret".
+        assert_eq!(ask(Some("Basic ZGVmYXVsdDpzZWNyZXQ=")).await, None);
         assert_eq!(ask(None).await, Some(Code::Unauthenticated), "who asks is asked each time");
     });
 }

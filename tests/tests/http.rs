@@ -285,8 +285,8 @@ fn a_password_is_asked_for_where_there_is_one() {
     let address = cluster.http_address(0);
     until("the node is ready", || Some(()).filter(|()| get(address, "/health").status == 200));
     // "user:secret" and "user:wrong".
-    let right = [("authorization", "Basic dXNlcjpzZWNyZXQ=")];
-    let wrong = [("authorization", "Basic dXNlcjp3cm9uZw==")];
+    let right = [("authorization", "Basic ZGVmYXVsdDpzZWNyZXQ=")];
+    let wrong = [("authorization", "Basic ZGVmYXVsdDp3cm9uZw==")];
     let bearer = [("authorization", "Bearer secret")];
     let paths =
         ["/", "/keys", "/membership", "/nodes", "/nodes/a", "/ring/status", "/stats", "/metrics"];

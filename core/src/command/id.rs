@@ -109,6 +109,8 @@ pub enum CommandId {
     /// DEBUG OBJECT.
     DebugObject,
     // Containers: nothing runs under their own names.
+    /// ACL.
+    Acl,
     /// CLIENT.
     Client,
     /// CLUSTER.
@@ -125,7 +127,34 @@ pub enum CommandId {
     Object,
     /// SLOWLOG.
     Slowlog,
+    // Users.
+    /// ACL DELUSER.
+    AclDelUser,
+    /// ACL GETUSER.
+    AclGetUser,
+    /// ACL LIST.
+    AclList,
+    /// ACL SETUSER.
+    AclSetUser,
+    /// ACL STORED.
+    AclStored,
+    /// ACL USERS.
+    AclUsers,
     // Answered by the session.
+    /// ACL CAT.
+    AclCat,
+    /// ACL DRYRUN.
+    AclDryRun,
+    /// ACL GENPASS.
+    AclGenPass,
+    /// ACL LOAD.
+    AclLoad,
+    /// ACL LOG.
+    AclLog,
+    /// ACL SAVE.
+    AclSave,
+    /// ACL WHOAMI.
+    AclWhoAmI,
     /// ASKING.
     Asking,
     /// AUTH.
@@ -300,6 +329,10 @@ pub enum Scope {
     RandomKey,
     /// WAIT, WAITAOF.
     Wait,
+    /// Reads the users, which the first group keeps.
+    ReadUsers,
+    /// Changes them.
+    WriteUsers,
 }
 
 /// How the answers of the parts become one.

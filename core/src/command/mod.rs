@@ -1,5 +1,6 @@
 //! Commands: one table as data, what each does to the store, and what each says.
 
+pub mod access;
 pub mod connection;
 mod data;
 pub mod glob;
@@ -10,7 +11,7 @@ mod table;
 
 pub use data::{
     Applying, ChangesOptions, Found, Outcome, Reading, Refusal, ScanOptions, Scanned, apply,
-    encode, encode_expire, read, scan, scan_cursor, touched,
+    encode, encode_expire, kept_users, read, scan, scan_cursor, touched,
 };
 pub use id::{CommandId, Merge, Scope};
 pub use merge::merge;

@@ -69,6 +69,7 @@ impl Engine {
             knows: peer.life,
             stalled: self.pulse.stalled,
             hears: peer.alive,
+            users: self.has_users(),
             leads: stream.ours,
             wall: self.own_wall,
         };
@@ -211,6 +212,7 @@ impl Turn<'_> {
         peer.life = beat.life;
         peer.stalled = beat.stalled;
         peer.hears = beat.hears;
+        peer.users = beat.users;
         self.engine.pulse.clock(from, beat.wall, now);
         if let Some(stream) = self.engine.beats.of(from) {
             stream.hastened = false;

@@ -95,7 +95,9 @@ impl Turn<'_> {
         }
         let forwarded = forward.write.map(|sequence| Forwarded { node: from, sequence, proto });
         let request = Request { origin, spec, keyspace, proto, args, forwarded };
-        if forwarded.is_some() {
+        if anyone_tells(&request) {
+            group.tell_changes(&request, &mut room);
+        } else if forwarded.is_some() {
             group.accept_write(&request, &mut room);
         } else {
             group.accept_read(&request, &mut room);

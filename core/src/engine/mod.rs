@@ -5,10 +5,12 @@ mod beats;
 mod forward;
 mod idle;
 mod lead_back;
+mod login;
 mod partitions;
 mod recovery;
 mod request;
 mod turn;
+mod users;
 mod view;
 mod wait;
 mod whole;
@@ -17,7 +19,7 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::command::connection::Settings;
+use crate::command::connection::{Refusals, Settings};
 use crate::config::EngineConfig;
 use crate::event::Event;
 use crate::group::{Group, Outbox, Room};
@@ -54,6 +56,9 @@ pub struct Engine {
     strays: lead_back::Strays,
     wal: Wal,
     sessions: Sessions,
+    registry: users::Registry,
+    logins: login::Logins,
+    refusals: Refusals,
     /// Clients that wait for replicas.
     waits: Vec<wait::Wait>,
     /// What CONFIG SET has changed.

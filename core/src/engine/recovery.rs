@@ -6,12 +6,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::command::CommandId;
-use crate::command::connection::Settings;
+use crate::command::connection::{Refusals, Settings};
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
 use crate::engine::idle::Idle;
 use crate::engine::lead_back::{Home, Strays};
+use crate::engine::login::Logins;
 use crate::engine::partitions::Partitions;
+use crate::engine::users::Registry;
 use crate::engine::{Engine, Partition};
 use crate::group::{Counts, Group, Outbox};
 use crate::ids::{GroupId, Life, NodeId, Term};
@@ -140,6 +142,9 @@ fn assemble(
         strays: Strays::default(),
         wal,
         sessions: Sessions::default(),
+        registry: Registry::new(now.mono, config.bug),
+        logins: Logins::default(),
+        refusals: Refusals::default(),
         waits: Vec::new(),
         idle: Idle::new(&settings, now.mono),
         settings,

@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::command::connection::Connection;
-use crate::command::{self, Merge, Scope, Spec};
+use crate::command::{self, CommandId, Merge, Scope, Spec};
+use crate::engine::login::Looked;
 use crate::engine::turn::{Admission, Turn};
+use crate::engine::users::Bar;
 use crate::group::{Origin, Request, group_of_changes, group_of_cursor, writes};
 use crate::ids::{ClientId, GroupId, Keyspace};
 use crate::message::{self, Handoff, Message, Ticket};
@@ -72,7 +74,7 @@ impl Turn<'_> {
         if state.closing || args.is_empty() {
             return Admission::Taken;
         }
-        if !state.has_room(&self.out.replies, limits) {
+        if state.held || !state.has_room(&self.out.replies, limits) {
             return Admission::Busy;
         }
         let spec = match command::resolve(args) {
@@ -85,20 +87,22 @@ impl Turn<'_> {
                 return Admission::Taken;
             }
         };
-        let password = engine.config.server.password.as_deref();
-        let permitted =
-            state.connection.admitted(password) || spec.has(command::spec::flag::NO_AUTH);
-        if permitted && (self.is_busy(spec, args) || self.is_paused(spec)) {
+        if self.engine.waits_for_users(spec, args) {
+            return Admission::Busy;
+        }
+        let state = self.engine.sessions.client(client).expect("it was just looked at");
+        let bar = self.engine.bar(state, spec, args);
+        if bar.is_none() && (self.is_busy(spec, args) || self.is_paused(spec)) {
             return Admission::Busy;
         }
         self.engine.counts.commands += 1;
         self.engine.calls[spec.id as usize] += 1;
-        self.run(client, spec, args, permitted);
+        self.run(client, spec, args, bar);
         Admission::Taken
     }
 
     /// Runs a command that is known to fit.
-    fn run(&mut self, client: ClientId, spec: &'static Spec, args: &Args<'_>, permitted: bool) {
+    fn run(&mut self, client: ClientId, spec: &'static Spec, args: &Args<'_>, bar: Option<Bar>) {
         let now = self.engine.now;
         let state = self.engine.sessions.client_mut(client).expect("it was just looked at");
         let answers = state.connection.begin(spec, args, now);
@@ -110,14 +114,15 @@ impl Turn<'_> {
         };
         let ticket = self.engine.sessions.begin(client, !answers, kind);
         let asked = Asked { spec, args: *args, ticket, keyspace, proto };
-        if !permitted {
-            return self.reply(ticket, proto, |reply| {
-                reply.error("NOAUTH Authentication required.");
-            });
+        if let Some(bar) = bar {
+            return self.refuse(&asked, bar);
         }
         match spec.scope {
-            Scope::Connection => self.on_connection(&asked),
-            Scope::Read | Scope::Write => self.ask_one(&asked),
+            Scope::Connection => self.on_connection(&asked, Looked::NotYet),
+            Scope::WriteUsers if spec.id == CommandId::AclSetUser => self.on_set_user(&asked),
+            Scope::Read | Scope::Write | Scope::ReadUsers | Scope::WriteUsers => {
+                self.ask_one(&asked);
+            }
             Scope::SplitRead(merge) | Scope::SplitWrite(merge) => self.ask_split(&asked, merge),
             Scope::EveryRead(merge) | Scope::EveryWrite(merge) => self.ask_every(&asked, merge),
             Scope::Scan => {
@@ -154,7 +159,7 @@ impl Turn<'_> {
     }
 
     /// All keys belong to one group, or the command is refused.
-    fn ask_one(&mut self, asked: &Asked<'_>) {
+    pub(super) fn ask_one(&mut self, asked: &Asked<'_>) {
         let Asked { spec, args, ticket, proto, .. } = *asked;
         let mut group = None;
         if let Some((first, last, step)) = command::key_positions(spec, &args) {

@@ -44,6 +44,7 @@ impl<'t> Turn<'t> {
     /// The first turn of a process: every replica waits a little for a leader, then campaigns.
     fn start(&mut self) {
         let now = self.engine.now.mono;
+        self.engine.look_for_users();
         self.engine.beats.begin(now);
         let ids: Vec<GroupId> = self.engine.groups().collect();
         for id in ids {
@@ -168,6 +169,8 @@ impl<'t> Turn<'t> {
         match *message {
             Message::Beat(beat) => self.on_beat(from, beat),
             Message::AskLeads => self.on_ask_leads(from),
+            Message::AskUsers => self.on_ask_users(from),
+            Message::Users { told } => self.on_users(told)?,
             Message::Leads { life, pairs } => self.on_leads(from, life, pairs)?,
             Message::Append(append) => {
                 return self
@@ -274,7 +277,9 @@ impl<'t> Turn<'t> {
         self.tick_groups();
         self.go_on_waiting();
         self.hang_up_on_silent();
+        self.ask_for_users();
         self.finish_groups();
+        self.hear_of_users();
         self.rise_if_outlived();
         self.want_image();
         self.engine.wal.flush(&mut self.out.disk);
@@ -397,6 +402,9 @@ impl<'t> Turn<'t> {
         }
         if let Some(at) = self.engine.idle.look_at().filter(|at| *at < wake.0) {
             wake = (at, "silence");
+        }
+        if let Some(at) = self.engine.users_wake().filter(|at| *at < wake.0) {
+            wake = (at, "users");
         }
         if self.engine.sessions.has_gathered() {
             wake = (self.engine.now.mono, "wait");

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::command::connection::{self, Connection, Effect, Facts, put_list};
+use crate::command::connection::{self, Connection, Effect, Facts, KillFilter, put_list};
 use crate::command::{CommandId, Merge, Spec};
 use crate::engine::idle::Idle;
+use crate::engine::login::Looked;
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
 use crate::event::Event;
@@ -35,8 +36,8 @@ impl Pause {
 }
 
 impl Turn<'_> {
-    /// A command that the session answers by itself.
-    pub(super) fn on_connection(&mut self, asked: &Asked<'_>) {
+    /// A command that the session answers by itself; `looked`: what was found out about the password in it.
+    pub(super) fn on_connection(&mut self, asked: &Asked<'_>, looked: Looked) {
         let Asked { spec, args, ticket, proto, .. } = *asked;
         let engine = &mut *self.engine;
         let mut bytes = core::mem::take(&mut engine.scratch);
@@ -45,9 +46,13 @@ impl Turn<'_> {
         let state = engine.sessions.client_mut(ticket.client).expect("it was just looked at");
         // Taken out while the command looks at the rest of the engine.
         let mut connection = core::mem::replace(&mut state.connection, Connection::new(0, now));
-        let effect = self.execute(spec, &args, &mut connection, proto, &mut bytes);
+        let effect = self.execute(spec, &args, &mut connection, proto, &looked, &mut bytes);
         let state = self.engine.sessions.client_mut(ticket.client).expect("it was just there");
         state.connection = connection;
+        if let Effect::CheckLogin(login) = effect {
+            self.engine.scratch = bytes;
+            return self.check_login(asked, login, looked);
+        }
         let merge = self.merge_of(spec, &effect);
         if let Some(merge) = merge {
             let lanes = usize::from(self.engine.config.lanes);
@@ -76,7 +81,8 @@ impl Turn<'_> {
         let mut bytes = core::mem::take(&mut self.engine.scratch);
         bytes.clear();
         let mut nobody = Connection::new(0, self.engine.now);
-        let effect = self.execute(spec, args, &mut nobody, part.proto, &mut bytes);
+        let looked = Looked::NotYet;
+        let effect = self.execute(spec, args, &mut nobody, part.proto, &looked, &mut bytes);
         let merge = self.merge_of(spec, &effect);
         self.carry_out(effect, None, merge, part.proto, &mut bytes);
         let handback = Handback { ticket: part.ticket, bytes: &bytes };
@@ -90,10 +96,16 @@ impl Turn<'_> {
         args: &Args<'_>,
         connection: &mut Connection,
         proto: Proto,
+        looked: &Looked,
         bytes: &mut Vec<u8>,
     ) -> Effect {
         let engine = &*self.engine;
         let mut facts = engine.facts();
+        facts.login = match looked {
+            Looked::NotYet | Looked::Refreshed(_) => None,
+            Looked::Right(hash) => Some(Some(hash)),
+            Looked::Wrong => Some(None),
+        };
         // Every group is looked at: not for each PING.
         if matches!(spec.id, CommandId::Info | CommandId::MemoryStats | CommandId::Role) {
             engine.add_groups(&mut facts);
@@ -115,13 +127,20 @@ impl Turn<'_> {
         }
         match effect {
             Effect::None if spec.id == CommandId::Info => Some(Merge::Info),
-            Effect::None | Effect::Close | Effect::LoginFailed | Effect::Shutdown { .. } => None,
+            Effect::None
+            | Effect::Close
+            | Effect::CheckLogin(_)
+            | Effect::LoginFailed(_)
+            | Effect::GeneratePassword { .. }
+            | Effect::Shutdown { .. } => None,
+            Effect::ShowRefusals => Some(Merge::Concat),
             Effect::List(_) => Some(Merge::Lines),
             Effect::Kill(filter) if filter.by_address() => Some(Merge::Killed),
             Effect::Kill(_) => Some(Merge::Sum),
             Effect::Pause { .. }
             | Effect::Unpause
             | Effect::SetConfig(_)
+            | Effect::ForgetRefusals
             | Effect::ResetCounters => Some(Merge::AllOk),
         }
     }
@@ -139,6 +158,47 @@ impl Turn<'_> {
         }
     }
 
+    /// Somebody could not come in.
+    fn note_failed_login(&mut self, own: Option<ClientId>, user: &[u8]) {
+        let engine = &mut *self.engine;
+        engine.counts.logins_failed += 1;
+        let Some(client) = own else { return };
+        if let Some(state) = engine.sessions.client(client) {
+            engine.refusals.note_login(user, &state.connection, engine.now);
+            self.out.events.push(Event::LoginFailed { client });
+        }
+    }
+
+    /// Hangs up on the connections that the filter matches; those of `own` once it is answered.
+    fn kill(
+        &mut self,
+        filter: &KillFilter,
+        own: Option<ClientId>,
+        merge: Option<Merge>,
+        reply: &mut Reply<'_>,
+    ) {
+        let engine = &mut *self.engine;
+        let now = engine.now;
+        let matches = |client: &Client| filter.matches(&client.connection, now);
+        let found: Vec<ClientId> = engine
+            .sessions
+            .iter()
+            .filter(|(_, client)| matches(client))
+            .map(|(id, _)| id)
+            .collect();
+        match merge {
+            Some(_) => reply.count(found.len() as u64),
+            None => filter.put(found.len(), reply),
+        }
+        for client in found {
+            if Some(client) == own {
+                engine.sessions.client_mut(client).expect("it asked").closing = true;
+            } else {
+                self.out.closes.push(client);
+            }
+        }
+    }
+
     /// Does to this engine what a command asks for. `own` is the client that asks, if it is here.
     fn carry_out(
         &mut self,
@@ -151,7 +211,8 @@ impl Turn<'_> {
         let engine = &mut *self.engine;
         let now = engine.now;
         match effect {
-            Effect::None => {}
+            // What was refused is shown already.
+            Effect::None | Effect::ShowRefusals => {}
             Effect::Pause { span, reads } => {
                 let until = now.mono.plus(span);
                 // A pause that is there already is made no shorter and no weaker.
@@ -166,12 +227,14 @@ impl Turn<'_> {
                     state.closing = true;
                 }
             }
-            Effect::LoginFailed => {
-                engine.counts.logins_failed += 1;
-                if let Some(client) = own {
-                    self.out.events.push(Event::LoginFailed { client });
-                }
+            Effect::CheckLogin(_) => unreachable!("it is looked into before anything is done"),
+            Effect::LoginFailed(user) => self.note_failed_login(own, &user),
+            Effect::GeneratePassword { digits } => {
+                let hexadecimal = |_| b"0123456789abcdef"[engine.chance.up_to(15) as usize];
+                let text: Vec<u8> = (0..digits).map(hexadecimal).collect();
+                Reply::new(bytes, proto).bulk(&text);
             }
+            Effect::ForgetRefusals => engine.refusals.clear(),
             Effect::Shutdown { now } => self.out.shutdown = Some(now),
             Effect::List(filter) => {
                 let mut all: Vec<&Connection> =
@@ -179,27 +242,7 @@ impl Turn<'_> {
                 all.sort_by_key(|connection| connection.id);
                 put_list(&filter, all.into_iter(), now, &mut Reply::new(bytes, proto));
             }
-            Effect::Kill(filter) => {
-                let matches = |client: &Client| filter.matches(&client.connection, now);
-                let found: Vec<ClientId> = engine
-                    .sessions
-                    .iter()
-                    .filter(|(_, client)| matches(client))
-                    .map(|(id, _)| id)
-                    .collect();
-                let mut reply = Reply::new(bytes, proto);
-                match merge {
-                    Some(_) => reply.count(found.len() as u64),
-                    None => filter.put(found.len(), &mut reply),
-                }
-                for client in found {
-                    if Some(client) == own {
-                        engine.sessions.client_mut(client).expect("it asked").closing = true;
-                    } else {
-                        self.out.closes.push(client);
-                    }
-                }
-            }
+            Effect::Kill(filter) => self.kill(&filter, own, merge, &mut Reply::new(bytes, proto)),
             Effect::SetConfig(changes) => {
                 engine.settings.apply(&changes);
                 engine.idle = Idle::new(&engine.settings, now.mono);
@@ -237,7 +280,7 @@ impl crate::engine::Engine {
             datagrams: self.datagrams,
             log_bytes: self.wal.bytes(),
             last_save: WallTime(self.now.wall.0),
-            ..Facts::new(self.config.node, &self.settings)
+            ..Facts::new(self.config.node, &self.settings, &self.registry.users, &self.refusals)
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::command::{ChangesOptions, Scope};
 use crate::group::propose::Request;
-use crate::group::{Group, Room};
+use crate::group::{Group, Room, users};
 use crate::ids::{GroupId, Index};
 use crate::resp::Args;
 use crate::store::Version;
@@ -18,8 +18,9 @@ pub(crate) fn group_of_changes(args: &Args<'_>) -> Option<GroupId> {
 
 /// Whether any replica may answer at once: what is asked for are changes since a moment that was told before.
 pub(crate) fn anyone_tells(request: &Request<'_>) -> bool {
-    request.spec.scope == Scope::Changes
-        && ChangesOptions::parse(&request.args).is_ok_and(|options| options.after.is_some())
+    users::wants_news(request)
+        || request.spec.scope == Scope::Changes
+            && ChangesOptions::parse(&request.args).is_ok_and(|options| options.after.is_some())
 }
 
 /// The version of operation `place` of the entry at `index`.

@@ -13,6 +13,7 @@ mod reads;
 mod room;
 mod scan;
 mod scrub;
+mod users;
 mod waits;
 
 use alloc::collections::{BTreeMap, VecDeque};
@@ -40,6 +41,7 @@ pub(crate) use propose::{Request, writes};
 pub use room::Counts;
 pub(crate) use room::{Origin, Room};
 pub(crate) use scan::group_of_cursor;
+pub(crate) use users::put_users;
 
 use reads::WaitingRead;
 

@@ -7,8 +7,8 @@
 //! earlier one; and since each write that somebody may have taken bears a number, none is applied twice.
 //!
 //! A connection loses nothing as long as it stands. So commands are sent again only if their leader is not the
-//! leader any more, if it refuses them, if the connection was reset, or if it has been silent for so long that
-//! it may as well be gone.
+//! leader any more, if it refuses them, if the connection was reset, or if the oldest of them has waited for so long
+//! that it may as well be lost. That later ones were answered meanwhile says nothing of it.
 
 use crate::command;
 use crate::config::EngineConfig;
@@ -49,7 +49,7 @@ pub(crate) struct Outbox {
     target: Option<(NodeId, Term)>,
     attempt: u64,
     place: u64,
-    /// Since when nothing was heard of what is on its way, and how often in a row that was too long.
+    /// Since when nothing was heard of the oldest that is on its way, and how often in a row that was too long.
     quiet_since: Instant,
     quiet_rounds: u32,
     window: Window,
@@ -257,8 +257,9 @@ impl Outbox {
     /// What became of a command, or of an attempt.
     pub(crate) fn on_answer(&mut self, answer: &Answer<'_>, room: &mut Room<'_>) {
         let Answer { id, attempt, fate, .. } = *answer;
-        self.quiet_since = room.now.mono;
-        self.quiet_rounds = 0;
+        if fate != Fate::Done {
+            self.heard(room);
+        }
         match fate {
             Fate::Done => self.complete(id, answer.bytes, answer.group, room),
             Fate::Overwritten => {
@@ -298,10 +299,20 @@ impl Outbox {
         self.pause_until = Some(room.now.mono.plus(Span(room.config.timing.resend_every.0 / 4)));
     }
 
+    /// What waits longest has waited since now.
+    fn heard(&mut self, room: &Room<'_>) {
+        self.quiet_since = room.now.mono;
+        self.quiet_rounds = 0;
+    }
+
     fn complete(&mut self, id: u64, answer: &[u8], group: GroupId, room: &mut Room<'_>) {
+        let oldest = self.queue.first();
         let Some(origin) = self.queue.finish(id) else {
             return;
         };
+        if self.queue.first() != oldest {
+            self.heard(room);
+        }
         self.window.note(answer.len());
         if self.queue.flying() == 0 {
             // Whatever its leader was busy with for our sake is done.

@@ -50,7 +50,10 @@ pub(crate) struct Request<'a> {
 
 /// Whether a command changes anything.
 pub(crate) fn writes(spec: &Spec) -> bool {
-    matches!(spec.scope, Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_))
+    matches!(
+        spec.scope,
+        Scope::Write | Scope::SplitWrite(_) | Scope::EveryWrite(_) | Scope::WriteUsers
+    )
 }
 
 impl Group {

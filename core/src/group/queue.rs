@@ -64,6 +64,11 @@ impl Queue {
         self.items.is_empty()
     }
 
+    /// The id of the oldest that is not done.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }

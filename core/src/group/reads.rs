@@ -121,6 +121,10 @@ impl Group {
         if needed <= last || self.batch.is_empty() {
             return Position::after(needed.min(last));
         }
+        // What is told with its place in the log is told between two entries.
+        if spec.id == CommandId::AclStored {
+            return Position::after(last.next());
+        }
         // The batch of this turn is not in the log yet: what it takes after this read is not to be seen.
         Position { index: last.next(), place: self.batch.len() as u32 }
     }
@@ -157,6 +161,9 @@ impl Group {
         let mut reply = crate::resp::Reply::new(&mut bytes, *proto);
         let outcome = if spec.scope == Scope::Scan {
             super::scan::scan(self, *keyspace, args, reading, room.placement, &mut reply)
+        } else if spec.id == CommandId::AclStored {
+            super::users::tell(self, args, &mut reply);
+            Outcome::Done
         } else {
             command::read(spec, *keyspace, args, reading, &self.store, &mut reply)
         };

@@ -1,10 +1,10 @@
 //! Frames to messages. Every field is checked; what does not hold is [`Malformed`].
 
 use super::{
-    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
-    Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
-    HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED, Sequence,
-    TAKE_OVER, Ticket, VOTE, Vote, check,
+    ANSWER, APPEND, APPENDED, ASK_LEADS, ASK_USERS, Answer, Append, Appended, BALLOT, BEAT, BEHIND,
+    BLANK, Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate,
+    Forward, HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED,
+    Sequence, TAKE_OVER, Ticket, USERS, VOTE, Vote, check,
 };
 use crate::bytes::{Malformed, Reader};
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
@@ -44,10 +44,13 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             knows: Life(reader.u64()?),
             stalled: flag(reader.u8()?)?,
             hears: flag(reader.u8()?)?,
+            users: flag(reader.u8()?)?,
             leads: reader.u64()?,
             wall: WallTime(reader.u64()?),
         }),
         ASK_LEADS => Message::AskLeads,
+        ASK_USERS => Message::AskUsers,
+        USERS => Message::Users { told: reader.bytes()? },
         LEADS => Message::Leads { life: Life(reader.u64()?), pairs: reader.bytes()? },
         APPEND => Message::Append(take_append(&mut reader)?),
         APPENDED => Message::Appended(Appended {

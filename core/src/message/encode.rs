@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{
-    ANSWER, APPEND, APPENDED, ASK_LEADS, Answer, Append, Appended, BALLOT, BEAT, BEHIND, BLANK,
-    Ballot, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
+    ANSWER, APPEND, APPENDED, ASK_LEADS, ASK_USERS, Answer, Append, Appended, BALLOT, BEAT, BEHIND,
+    BLANK, Ballot, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
     HANDBACK, HANDOFF, HEADER, Handoff, LEADS, Message, RESIGNED, Sequence, TAKE_OVER, Ticket,
-    VOTE, Vote, check,
+    USERS, VOTE, Vote, check,
 };
 use crate::bytes::{patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64};
 use crate::ids::{GroupId, Term};
@@ -80,11 +80,18 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             put_u64(lane, beat.knows.0);
             put_u8(lane, u8::from(beat.stalled));
             put_u8(lane, u8::from(beat.hears));
+            put_u8(lane, u8::from(beat.users));
             put_u64(lane, beat.leads);
             put_u64(lane, beat.wall.0);
             start
         }
         Message::AskLeads => begin(lane, ASK_LEADS),
+        Message::AskUsers => begin(lane, ASK_USERS),
+        Message::Users { told } => {
+            let start = begin(lane, USERS);
+            put_bytes(lane, told);
+            start
+        }
         Message::Leads { life, pairs } => {
             let start = begin(lane, LEADS);
             put_u64(lane, life.0);

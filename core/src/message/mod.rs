@@ -37,6 +37,12 @@ pub(crate) enum Message<'a> {
     Beat(Beat),
     /// The receiver's idea of what the sender leads is not the sender's: please say.
     AskLeads,
+    /// Which users the receiver goes by is asked: no leader can be.
+    AskUsers,
+    /// The users that the sender goes by, as [`crate::command`] answers `ACL STORED`.
+    Users {
+        told: &'a [u8],
+    },
     /// All groups the sender leads and the receiver holds, as (group u32, term u64) pairs.
     Leads {
         life: Life,
@@ -89,6 +95,8 @@ pub(crate) struct Beat {
     pub(crate) stalled: bool,
     /// It hears the receiver.
     pub(crate) hears: bool,
+    /// It knows of users of the cluster, so that nobody is to be let in unasked.
+    pub(crate) users: bool,
     /// Sum over the groups it leads and the receiver holds of a hash of (group, term).
     pub(crate) leads: u64,
     /// What its clock shows.
@@ -300,6 +308,8 @@ const ANSWER: u8 = 15;
 const HANDOFF: u8 = 16;
 const HANDBACK: u8 = 17;
 const BLANK: u8 = 18;
+const ASK_USERS: u8 = 19;
+const USERS: u8 = 20;
 
 /// One line a frame, for people; malformed bytes end it.
 pub(crate) fn describe(bytes: &[u8]) -> Vec<String> {

@@ -36,11 +36,14 @@ fn what_engines_say_of_each_other_comes_back() {
         life: Life(1),
         knows: Life(4),
         stalled: true,
+        users: true,
         hears: false,
         leads: 99,
         wall: WallTime(7),
     }));
     check(&Message::AskLeads);
+    check(&Message::AskUsers);
+    check(&Message::Users { told: b"*0\r\n" });
     check(&Message::Leads { life: Life(1), pairs: b"123456789012" });
     check(&Message::TakeOver { group: GROUP, term: TERM, last: Index(9) });
     check(&Message::Resigned { group: GROUP, term: TERM });

@@ -34,6 +34,8 @@ pub(crate) struct Sessions {
     lost: Vec<u8>,
     /// What the groups said to clients that wait for replicas.
     gathered: Vec<(Ticket, Vec<u8>)>,
+    /// What groups said to the engine itself.
+    own: Vec<Vec<u8>>,
     /// When this turn takes place.
     now: Instant,
     /// How long commands took, from the turn that took them to the turn that answered them.
@@ -79,6 +81,8 @@ pub(crate) struct Client {
     window: Window,
     /// The groups that it has written, a bit each.
     written: Vec<u64>,
+    /// Not heard until a password of its has been looked into.
+    pub(crate) held: bool,
     /// Hung up on once everything taken is answered.
     pub(crate) closing: bool,
 }
@@ -123,6 +127,7 @@ impl Sessions {
             gathered: 0,
             window: Window::new(budget, FIRST_OPEN),
             written: Vec::new(),
+            held: false,
             closing: false,
         });
     }
@@ -161,6 +166,12 @@ impl Sessions {
         numbered.filter_map(|(at, client)| Some((ClientId(at as u32), client.as_ref()?)))
     }
 
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ClientId, &mut Client)> {
+        let numbered = self.clients.iter_mut().enumerate();
+        numbered.filter_map(|(at, client)| Some((ClientId(at as u32), client.as_mut()?)))
+    }
+
     /// Takes a command into the order of answers.
     pub(crate) fn begin(&mut self, client: ClientId, mute: bool, kind: Kind) -> Ticket {
         let begun = self.now;
@@ -195,6 +206,12 @@ impl Sessions {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.lost.clear();
+        if ticket.client == ClientId::ENGINE {
+            let mut answer = Vec::new();
+            write(&mut answer);
+            self.own.push(answer);
+            return;
+        }
         let current = self
             .clients
             .get_mut(ticket.client.0 as usize)
@@ -237,12 +254,27 @@ impl Sessions {
         core::mem::take(&mut self.gathered)
     }
 
+    /// What groups have said to the engine itself, since this was last asked for.
+    pub(crate) fn take_own(&mut self) -> Vec<Vec<u8>> {
+        core::mem::take(&mut self.own)
+    }
+
+    /// Whether the client that a command came from is still there.
+    pub(crate) fn is_open(&self, ticket: Ticket) -> bool {
+        self.client(ticket.client).is_some_and(|client| client.generation == ticket.generation)
+    }
+
     pub(crate) fn has_gathered(&self) -> bool {
         !self.gathered.is_empty()
     }
 
     /// The answer to a write cannot be known any more: its client, if it is still there, is hung up on.
     pub(crate) fn lose(&mut self, ticket: Ticket, out: &mut Outputs) {
+        if ticket.client == ClientId::ENGINE {
+            // No answer is an answer: the engine asks again.
+            self.own.push(Vec::new());
+            return;
+        }
         let client = self.client(ticket.client);
         if client.is_some_and(|client| client.generation == ticket.generation) {
             out.events.push(Event::AnswerLost { client: ticket.client });

@@ -23,7 +23,7 @@ use core::array;
 
 pub use changes::{Change, ChangeKind, Changes};
 
-use crate::ids::{KEYSPACES, Key, Keyspace};
+use crate::ids::{Key, Keyspace};
 use crate::store::deadline::Deadline;
 use crate::store::segment::Entry;
 use crate::store::table::Table;
@@ -48,10 +48,13 @@ pub struct Version(pub u64);
 /// segment costs beside its entries is little.
 const MOST_A_SEGMENT: usize = 1024;
 
+/// Those that clients can select, and that of the users.
+const TABLES: usize = Keyspace::USERS.0 as usize + 1;
+
 /// The keys and values of one group.
 #[derive(Debug)]
 pub struct Store {
-    tables: [Table; KEYSPACES as usize],
+    tables: [Table; TABLES],
     /// How many images were begun.
     images: u32,
     changes: Changes,
@@ -145,9 +148,9 @@ impl Store {
         there
     }
 
-    /// Removes all keys of a keyspace, or all.
+    /// Removes all keys of a keyspace, or of all that clients can select.
     pub fn clear(&mut self, keyspace: Option<Keyspace>, version: Version) {
-        for number in 0..KEYSPACES {
+        for number in 0..Keyspace::USERS.0 {
             let cleared = Keyspace(number);
             if keyspace.is_some_and(|only| only != cleared) {
                 continue;
@@ -216,6 +219,11 @@ impl Store {
     /// Sum (wrapping) over all keys of a 128-bit hash of key, version, expiry and value. O(1) a write.
     pub fn digest(&self) -> u128 {
         self.tables.iter().map(|table| table.digest).fold(0, u128::wrapping_add)
+    }
+
+    /// The part of it that one keyspace has.
+    pub fn digest_of(&self, keyspace: Keyspace) -> u128 {
+        self.table(keyspace).digest
     }
 
     /// Bytes held, tables included.

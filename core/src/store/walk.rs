@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::bytes::{Malformed, Reader, put_bytes, put_u8, put_u64};
-use crate::ids::{KEYSPACES, Keyspace};
+use crate::ids::Keyspace;
 use crate::store::Version;
 use crate::store::deadline::Deadline;
 use crate::store::segment::{Entry, Segment};
@@ -127,7 +127,7 @@ fn put_entry(out: &mut Vec<u8>, keyspace: Keyspace, entry: Entry<'_>) {
 pub(super) fn take_entry<'a>(reader: &mut Reader<'a>) -> Result<(Keyspace, Entry<'a>), Malformed> {
     let keyspace = Keyspace(reader.u8()?);
     let flags = reader.u8()?;
-    if keyspace.0 >= KEYSPACES || flags & !HAS_DEADLINE != 0 {
+    if keyspace > Keyspace::USERS || flags & !HAS_DEADLINE != 0 {
         return Err(Malformed);
     }
     let version = Version(reader.u64()?);

@@ -98,14 +98,14 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The password of the cluster.
+    /// The password of the user.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// Who asks; without one the password alone is given.
+    /// Who asks: a user of the cluster. `default`, if only a password is given.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
@@ -169,24 +169,20 @@ impl Builder {
                 return Err(Error::Refused(format!("{address:?} is not host:port")));
             }
         }
-        let authorization = self.authorization()?;
+        let authorization = self.authorization();
         Client::find(self, authorization, addresses).await
     }
 
-    fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
-        let text = match (&self.user, &self.password) {
-            (None, None) => return Ok(None),
-            (None, Some(password)) => format!("Bearer {password}"),
-            (Some(user), password) => {
-                let password = password.as_deref().unwrap_or_default();
-                format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
-            }
-        };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            Error::Refused("a password like this can be given only with a user".to_owned())
-        })?;
+    fn authorization(&self) -> Option<HeaderValue> {
+        if self.user.is_none() && self.password.is_none() {
+            return None;
+        }
+        let user = self.user.as_deref().unwrap_or("default");
+        let password = self.password.as_deref().unwrap_or_default();
+        let text = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        let mut value = HeaderValue::from_str(&text).ok()?;
         value.set_sensitive(true);
-        Ok(Some(value))
+        Some(value)
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use driftless::gate::Login;
 use driftless_core::command::spec::Argument;
 use driftless_core::command::{self, Spec};
 
@@ -37,6 +38,9 @@ pub(crate) struct Cli {
     /// Its port for clients
     #[arg(short = 'p', long, default_value_t = 6379)]
     port: u16,
+    /// User; `default` if only a password is given
+    #[arg(long)]
+    user: Option<String>,
     /// Password
     #[arg(short = 'a', long, env = "DRIFTLESS_PASSWORD", hide_env_values = true)]
     password: Option<String>,
@@ -108,7 +112,10 @@ fn by_lines(cli: &Cli) -> ExitCode {
         delay: Duration::from_millis(cli.retry_delay_ms),
         patience: Duration::from_millis(cli.timeout_ms.max(1)),
     };
-    let well = kv::run(&cli.servers, retries, &cli.secure, cli.password.clone(), cli.json);
+    let login = (cli.user.is_some() || cli.password.is_some()).then(|| {
+        Login::new(cli.user.as_deref().unwrap_or(""), cli.password.as_deref().unwrap_or(""))
+    });
+    let well = kv::run(&cli.servers, retries, &cli.secure, login, cli.json);
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -163,8 +170,10 @@ fn connect(cli: &Cli) -> io::Result<Connection> {
         Answer::Error(text) => Err(io::Error::other(text)),
         _ => Ok(()),
     };
-    if let Some(password) = &cli.password {
-        greet(&["AUTH", password])?;
+    match (&cli.user, &cli.password) {
+        (None, None) => {}
+        (None, Some(password)) => greet(&["AUTH", password])?,
+        (Some(user), password) => greet(&["AUTH", user, password.as_deref().unwrap_or("")])?,
     }
     if cli.resp3 {
         greet(&["HELLO", "3"])?;

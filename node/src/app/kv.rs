@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use driftless::gate::Login;
 use serde_json::{Value, json};
 
 use super::prompt::{Prompt, Word};
@@ -44,7 +45,7 @@ struct Client {
     /// One for each server, once it was needed.
     connections: Vec<Option<BufReader<Link>>>,
     secure: Secure,
-    password: Option<String>,
+    login: Option<Login>,
     /// Whether answers are shown as they came.
     json: bool,
     colours: bool,
@@ -55,14 +56,14 @@ pub(crate) fn run(
     servers: &[String],
     retries: Retries,
     secure: &Secure,
-    password: Option<String>,
+    login: Option<Login>,
     json: bool,
 ) -> bool {
     let connections = servers.iter().map(|_| None).collect();
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let servers = servers.to_vec();
     let secure = secure.clone();
-    let mut client = Client { servers, retries, connections, secure, password, json, colours };
+    let mut client = Client { servers, retries, connections, secure, login, json, colours };
     let words = WORDS.map(|(name, usage)| Word { name: name.to_owned(), usage: usage.to_owned() });
     let mut prompt = Prompt::new("kv> ", words.to_vec(), Box::new(|_| Vec::new()));
     if prompt.is_terminal() {
@@ -216,8 +217,9 @@ impl Client {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let stream = self.secure.connect(host, port, self.retries.patience)?;
         let mut connection = BufReader::new(stream);
-        if let Some(password) = &self.password {
-            call(&mut connection, &json!({"command": "AUTH", "password": password}))?;
+        if let Some(Login { user, password }) = &self.login {
+            let login = json!({"command": "AUTH", "user": user, "password": password});
+            call(&mut connection, &login)?;
         }
         self.connections[at] = Some(connection);
         Ok(())

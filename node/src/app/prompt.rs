@@ -71,7 +71,9 @@ impl Prompt {
                 match editor.readline(text) {
                     Ok(line) => {
                         // Passwords are not written down.
-                        if !line.trim_start().to_ascii_lowercase().starts_with("auth") {
+                        let lower = line.trim_start().to_ascii_lowercase();
+                        let tells = ["auth", "hello", "acl setuser"];
+                        if !tells.iter().any(|command| lower.starts_with(command)) {
                             let _ = editor.add_history_entry(&line);
                             if let Some(path) = history {
                                 let _ = editor.save_history(path);

@@ -96,6 +96,7 @@ fn visit<T>(request: &tonic::Request<T>) -> Arc<Visit> {
 fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::NotAllowed(why) => Status::new(Code::Unauthenticated, why),
+        Refusal::Forbidden(why) => Status::new(Code::PermissionDenied, why),
         Refusal::NotNow(why) => Status::new(Code::Unavailable, why),
         Refusal::Wrong(why) => Status::new(Code::InvalidArgument, why),
         Refusal::Gone(why) => Status::new(Code::OutOfRange, why),

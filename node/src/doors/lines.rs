@@ -116,6 +116,11 @@ impl Caller {
         if ours { Ok(server) } else { Err(server) }
     }
 
+    /// Whether the caller may know what is not asked of the engines: not before it has said who it is.
+    async fn allow(&mut self) -> Result<(), Refusal> {
+        self.session.ask(&["PING"]).await.map(|_| ())
+    }
+
     /// Whether the node may be stopped from where this caller is.
     fn may_stop(&self) -> bool {
         self.peer.ip().is_loopback()
@@ -126,6 +131,7 @@ impl Caller {
 fn told(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NotAllowed(_) => "Authentication required".to_owned(),
+        Refusal::Forbidden(why) => why.clone(),
         Refusal::NotNow(why) => format!("Nothing was done, try again: {why}"),
         Refusal::Wrong(why) | Refusal::Gone(why) => {
             why.strip_prefix("ERR ").unwrap_or(why).to_owned()

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::House;
 use crate::board::Board;
-use crate::gate::{Refusal, Session};
+use crate::gate::{Login, Refusal, Session};
 
 /// Sessions that wait for the next request of a connection, at most.
 const MOST_IDLE: usize = 16;
@@ -19,15 +19,15 @@ const MOST_IDLE: usize = 16;
 pub(super) struct Visit {
     house: Arc<House>,
     addresses: (String, String),
-    /// Sessions that nobody uses, with the password that each has given.
-    idle: Mutex<Vec<(Option<String>, Session)>>,
+    /// Sessions that nobody uses, with what each has said of who it is.
+    idle: Mutex<Vec<(Option<Login>, Session)>>,
 }
 
 /// The right to ask, for as long as one request takes.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     visit: &'a Visit,
-    password: Option<String>,
+    login: Option<Login>,
     session: Option<Session>,
 }
 
@@ -42,15 +42,15 @@ impl Visit {
         &self.house.board
     }
 
-    /// Asks with whatever password the head of a request gives.
+    /// Asks as whoever the head of a request says.
     pub(super) async fn session(&self, headers: &HeaderMap) -> Result<Asked<'_>, Refusal> {
-        let password = password(headers)?;
-        let known = self.take(password.as_ref());
+        let login = login(headers)?;
+        let known = self.take(login.as_ref());
         let session = match known {
             Some(session) => session,
-            None => self.open(password.as_deref()).await?,
+            None => self.open(login.as_ref()).await?,
         };
-        Ok(Asked { visit: self, password, session: Some(session) })
+        Ok(Asked { visit: self, login, session: Some(session) })
     }
 
     /// Whether the request may be answered: what is not asked of the engines is no secret from those who may.
@@ -59,27 +59,19 @@ impl Visit {
         Ok(())
     }
 
-    fn take(&self, password: Option<&String>) -> Option<Session> {
+    fn take(&self, login: Option<&Login>) -> Option<Session> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = idle.iter().position(|(given, _)| given.as_ref() == password)?;
+        let at = idle.iter().position(|(given, _)| given.as_ref() == login)?;
         Some(idle.swap_remove(at).1)
     }
 
-    async fn open(&self, password: Option<&str>) -> Result<Session, Refusal> {
+    async fn open(&self, login: Option<&Login>) -> Result<Session, Refusal> {
         let (peer, local) = self.addresses.clone();
         let mut session = self.house.gate.open(peer, local);
-        if let Some(password) = password {
-            session.authenticate(password).await.or_else(unneeded)?;
+        if let Some(login) = login {
+            session.authenticate(login).await?;
         }
         Ok(session)
-    }
-}
-
-/// A password where none is wanted does no harm.
-fn unneeded(refusal: Refusal) -> Result<(), Refusal> {
-    match &refusal {
-        Refusal::Wrong(why) if why.contains("without any password configured") => Ok(()),
-        _ => Err(refusal),
     }
 }
 
@@ -96,25 +88,26 @@ impl Drop for Asked<'_> {
         if let Some(session) = session
             && idle.len() < MOST_IDLE
         {
-            idle.push((self.password.take(), session));
+            idle.push((self.login.take(), session));
         }
     }
 }
 
-/// The password that a head gives, by Basic or Bearer.
-fn password(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+/// Who a head says to be, by Basic or Bearer.
+fn login(headers: &HeaderMap) -> Result<Option<Login>, Refusal> {
     let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let wrong = || Refusal::Wrong("ERR the header Authorization is not understood".to_owned());
     let (scheme, rest) =
         given.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(wrong)?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "bearer" => Ok(Some(rest.trim().to_owned())),
+    let text = match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => rest.trim().to_owned(),
         "basic" => {
             let bytes = BASE64_STANDARD.decode(rest.trim()).map_err(|_| wrong())?;
             let text = String::from_utf8(bytes).map_err(|_| wrong())?;
-            let (_, password) = text.split_once(':').ok_or_else(wrong)?;
-            Ok(Some(password.to_owned()))
+            if text.contains(':') { text } else { return Err(wrong()) }
         }
-        _ => Err(wrong()),
-    }
+        _ => return Err(wrong()),
+    };
+    let (user, password) = text.split_once(':').unwrap_or(("", &text));
+    Ok(Some(Login::new(user, password)))
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use driftless_core::{LaneId, Liveness, NodeId, SyncToken};
+use driftless_core::{LaneId, Liveness, NodeId, SecretOutcome, SyncToken};
 use tokio::io::DuplexStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -46,6 +46,13 @@ pub enum Note {
         pipe: DuplexStream,
         /// From where to where they have connected.
         addresses: (String, String),
+    },
+    /// Passwords that were handed out under a number have been looked into; or there are too many.
+    Secrets {
+        /// The number.
+        number: u64,
+        /// What became of each.
+        outcomes: Option<Vec<SecretOutcome>>,
     },
     /// Somebody wants to see on the board how it is now.
     Show(oneshot::Sender<()>),

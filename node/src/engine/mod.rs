@@ -16,7 +16,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use driftless_core::{
-    Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, Span, SyncToken,
+    Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, SecretOutcome, Span,
+    SyncToken,
 };
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -31,6 +32,7 @@ use crate::disk::DiskQueue;
 use crate::error::NodeError;
 use crate::events;
 use crate::net::{self, Listener};
+use crate::vault::Vault;
 use arena::Arena;
 use clients::Clients;
 use peers::Peers;
@@ -66,6 +68,8 @@ pub struct Lane {
     pub disk: Arc<DiskQueue>,
     /// Limits on clients.
     pub limits: ClientLimits,
+    /// Where passwords are looked into.
+    pub vault: Vault,
     /// Where it is shown what the engine does.
     pub board: Arc<Board>,
     /// Where a client's SHUTDOWN is told, and whether at once.
@@ -103,6 +107,7 @@ struct News {
     synced: Vec<SyncToken>,
     liveness: Vec<(NodeId, Liveness)>,
     handoffs: Vec<(LaneId, Vec<u8>)>,
+    secrets: Vec<(u64, Option<Vec<SecretOutcome>>)>,
     /// The node is about to stop: how long it may take to hand over.
     retire: Option<Span>,
 }
@@ -137,6 +142,7 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     retire_by: Option<Moment>,
     shutdown: mpsc::Sender<bool>,
+    vault: Vault,
     board: Arc<Board>,
     /// When the board may be brought up to date next, and whether there is news for it.
     board_due: Moment,
@@ -174,6 +180,7 @@ impl Driver {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             retire_by: None,
             shutdown: lane.shutdown,
+            vault: lane.vault,
             board: lane.board,
             board_due: Moment(0),
             board_stale: true,
@@ -262,6 +269,7 @@ impl Driver {
                 }
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),
                 Note::Handoff(from, bytes) => self.news.handoffs.push((from, bytes)),
+                Note::Secrets { number, outcomes } => self.news.secrets.push((number, outcomes)),
                 Note::Caller { pipe, addresses } => {
                     let stream = Stream::Within { pipe, addresses };
                     self.clients.open(stream, None, self.inbox.doorbell());
@@ -313,7 +321,8 @@ impl Driver {
             || self.news.retire.is_some()
             || !(self.news.synced.is_empty()
                 && self.news.liveness.is_empty()
-                && self.news.handoffs.is_empty())
+                && self.news.handoffs.is_empty()
+                && self.news.secrets.is_empty())
     }
 
     fn play(&mut self, now: Now) {
@@ -334,6 +343,9 @@ impl Driver {
         for (from, bytes) in self.news.handoffs.drain(..) {
             turn.handoff(from, &bytes);
         }
+        for (number, outcomes) in self.news.secrets.drain(..) {
+            turn.secrets_done(number, outcomes.as_deref());
+        }
         self.clients.play(&mut turn, &self.arena, &mut self.again);
         if let Some(patience) = self.news.retire.take() {
             turn.retire();
@@ -352,6 +364,9 @@ impl Driver {
             }
         });
         self.out.replies.drain(|client, bytes| self.clients.reply(client, bytes));
+        for work in self.out.secrets.drain(..) {
+            self.vault.ask(&self.inbox, work);
+        }
         for client in self.out.closes.drain(..) {
             self.clients.close(client.0);
         }

@@ -1,5 +1,6 @@
 //! What doors ask, and what they are told, as types.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -18,9 +19,12 @@ pub enum Expiry {
 /// Why something was not done, or may not have been.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The caller has not said who it is, or may not do this.
+    /// The caller has not said who it is, or not rightly.
     #[error("{0}")]
     NotAllowed(String),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// Nothing was done; it may be tried again.
     #[error("{0}")]
     NotNow(String),
@@ -44,7 +48,8 @@ impl From<io::Error> for Refusal {
 impl Refusal {
     pub(super) fn of(error: String) -> Self {
         match error.split_once(' ').map_or(error.as_str(), |(code, _)| code) {
-            "NOAUTH" | "WRONGPASS" | "NOPERM" => Self::NotAllowed(error),
+            "NOAUTH" | "WRONGPASS" => Self::NotAllowed(error),
+            "NOPERM" => Self::Forbidden(error),
             "GONE" => Self::Gone(error),
             "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotNow(error),
             // Whoever is one too many is told so instead of an answer.
@@ -54,12 +59,35 @@ impl Refusal {
     }
 }
 
+/// Who somebody says to be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name of a user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl Login {
+    /// As `user`, or as `default` if that is empty.
+    pub fn new(user: &str, password: &str) -> Self {
+        let user = if user.is_empty() { "default" } else { user };
+        Self { user: user.to_owned(), password: password.to_owned() }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 pub(super) type Told<T> = Result<T, Refusal>;
 
 impl Session {
-    /// Says the password.
-    pub async fn authenticate(&mut self, password: &str) -> Told<()> {
-        self.ask(&["AUTH", password]).await.map(|_| ())
+    /// Says who asks. A password where none is wanted does no harm.
+    pub async fn authenticate(&mut self, login: &Login) -> Told<()> {
+        self.ask(&["AUTH", &login.user, &login.password]).await.map(|_| ())
     }
 
     /// Any command; an error is a refusal.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 
-pub use ask::{Expiry, Refusal, starts_with};
+pub use ask::{Expiry, Login, Refusal, starts_with};
 pub use watch::{Changed, Happened, News, Watch, Watched};
 
 use crate::answer::{Answer, put_command};

@@ -18,7 +18,7 @@ use crate::settings::Shared;
 /// What a greeting begins with.
 pub const MAGIC: [u8; 4] = *b"DRFT";
 /// Version of everything that nodes say to each other.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 const HEAD_BYTES: usize = 8;
 const MOST_BODY_BYTES: usize = 32 << 10;
 /// Stands for no engine. A node has fewer.

@@ -37,6 +37,7 @@ pub mod state_machine_safety;
 mod step;
 pub mod term_monotonic;
 pub mod ttl_bounds;
+pub mod users_known;
 
 use std::collections::BTreeMap;
 
@@ -44,8 +45,8 @@ use std::fmt;
 
 use driftless_core::cluster::ClusterOutputs;
 use driftless_core::{
-    DiskOp, Engine, Event, FileId, GroupId, Index, LaneId, Life, NodeId, Outline, Outputs, Span,
-    Term,
+    DiskOp, Engine, Event, FileId, GroupId, Index, Keyspace, LaneId, Life, NodeId, Outline,
+    Outputs, Span, Term,
 };
 
 use at_end::Heal;
@@ -60,10 +61,14 @@ use membership_lattice::MembershipLattice;
 use promise_is_durable::PromiseIsDurable;
 use reply_matches_commit::ReplyMatchesCommit;
 use ttl_bounds::TtlBounds;
+use users_known::UsersKnown;
 
 pub use history::{Call, History, Kind, Operation, OperationId, Reply, token};
 pub use observe::{Moment, Observed, ReplicaState};
 pub use promise_is_durable::Wanted;
+
+/// The group that keeps the users.
+const KEEPER: GroupId = GroupId(1);
 
 /// Something that must never happen, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +131,7 @@ pub struct Checkers {
     membership: MembershipLattice,
     false_suspicion: FalseSuspicion,
     lives: LifeGrows,
+    users: UsersKnown,
 }
 
 impl Checkers {
@@ -149,6 +155,7 @@ impl Checkers {
             membership: MembershipLattice::default(),
             false_suspicion: FalseSuspicion::default(),
             lives: LifeGrows::default(),
+            users: UsersKnown::default(),
             setup,
         }
     }
@@ -181,7 +188,14 @@ impl Checkers {
         for group in groups {
             if let Some(view) = engine.view(group) {
                 self.look(node, lane, &Observed::of(&view), false);
+                if group == KEEPER {
+                    let digest = view.store().digest_of(Keyspace::USERS);
+                    self.users.applied(node, view.applied, digest, &mut self.found);
+                }
             }
+        }
+        if let Some((place, digest)) = engine.users_known() {
+            self.users.goes_by(node, lane, place, digest, &mut self.found);
         }
         for op in &out.disk.ops {
             let DiskOp::Sync { file: FileId::Segment(number), .. } = *op else { continue };
@@ -244,6 +258,8 @@ impl Checkers {
         let life = engine.life();
         let harmed = self.ledger.on_node(node).any(|replica| replica.harmed);
         self.lives.started(node, lane, life, harmed, &mut self.found);
+        let commit = self.ledger.group_mut(KEEPER).map_or(Index(0), |keeper| keeper.commit());
+        self.users.started(node, lane, commit);
         for group in engine.groups() {
             if let Some(view) = engine.view(group) {
                 self.started(node, lane, life, &Observed::of(&view));

@@ -7,7 +7,7 @@ use super::{
     applied_monotonic, at_end, changes_told, commit_is_final, committed_immutable, durable_quorum,
     election_safety, exactly_once, false_suspicion, leader_completeness, life_grows, linearizable,
     log_matching, members_converged, membership_lattice, promise_is_durable, reply_matches_commit,
-    shadow_match, state_equal, state_machine_safety, term_monotonic, ttl_bounds,
+    shadow_match, state_equal, state_machine_safety, term_monotonic, ttl_bounds, users_known,
 };
 
 const ELECTION: &str = election_safety::NAME;
@@ -28,6 +28,7 @@ const STATE: &str = state_equal::NAME;
 const RECOVERY: &str = state_equal::RECOVERY;
 const TTL: &str = ttl_bounds::NAME;
 const CHANGES: &str = changes_told::NAME;
+const USERS: &str = users_known::NAME;
 const MEMBERS: &str = membership_lattice::NAME;
 const TOGETHER: &str = members_converged::NAME;
 const SUSPICION: &str = false_suspicion::NAME;
@@ -36,7 +37,7 @@ const CONVERGED: &str = at_end::CONVERGED;
 const LIVENESS: &str = at_end::LIVENESS;
 
 /// Every checker, as violations name it.
-pub const CHECKERS: [&str; 25] = [
+pub const CHECKERS: [&str; 26] = [
     ELECTION,
     TERM,
     APPLIED,
@@ -55,6 +56,7 @@ pub const CHECKERS: [&str; 25] = [
     RECOVERY,
     TTL,
     CHANGES,
+    USERS,
     MEMBERS,
     TOGETHER,
     SUSPICION,
@@ -76,7 +78,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 45] = [
+pub const ALL: [Bug; 46] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -122,6 +124,7 @@ pub const ALL: [Bug; 45] = [
     Bug::LostDiskIsNew,
     Bug::LastChunkLeftOut,
     Bug::ChangesJumped,
+    Bug::UsersGuessed,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -157,7 +160,8 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::WaiterByIndex
         | Bug::RetryNotDeduplicated
         | Bug::ReplyBeforeCommit
-        | Bug::RefusalForgotten => answers(bug),
+        | Bug::RefusalForgotten
+        | Bug::UsersGuessed => answers(bug),
         Bug::SnapshotDropsNewer
         | Bug::SnapshotWrongTerm
         | Bug::SnapshotBeforeDurable
@@ -319,6 +323,7 @@ fn answers(bug: Bug) -> Option<Row> {
             "clients at nodes that forward, small limits, so that a leader is busy for some of the \
              writes of an attempt and not for the ones behind them",
         ),
+        Bug::UsersGuessed => (&[USERS], "a restart, or a start after others have begun to write"),
         _ => return None,
     })
 }

@@ -182,6 +182,9 @@ impl World {
     fn ask(&mut self, client: usize) {
         let workload = &self.options.workload;
         let chance = &mut self.chances.workload;
+        if workload.users > 0 && chance.chance(workload.users, 100) {
+            return self.ask_of_users(client);
+        }
         let key = chance.up_to(workload.keys - 1);
         let reading = chance.chance(workload.reads, 100);
         let (multi, expiring) = (workload.multi, workload.expiring);
@@ -211,6 +214,24 @@ impl World {
             (_, false, 75..88) => self.ask_one(client, Kind::SetIfAbsent, &name, true, 0),
             _ => self.ask_one(client, Kind::Delete, &name, false, 0),
         }
+    }
+
+    /// Makes a user, changes or removes one, or logs in as one. The history knows nothing of it.
+    fn ask_of_users(&mut self, client: usize) {
+        let chance = &mut self.chances.workload;
+        let (user, password) = (format!("u{}", chance.up_to(2)), format!("p{}", chance.up_to(1)));
+        let (added, removed) = (format!(">{password}"), format!("<{password}"));
+        let words: &[&str] = match chance.up_to(9) {
+            0 | 1 => &["ACL", "SETUSER", &user, "on", &added, "~*", "+@all"],
+            2 => &["ACL", "SETUSER", &user, &removed, "-@write"],
+            3 => &["ACL", "SETUSER", &user, "off", "resetpass"],
+            4 => &["ACL", "DELUSER", &user],
+            5 => &["ACL", "USERS"],
+            6 => &["RESET"],
+            _ => &["AUTH", &user, &password],
+        };
+        let parts: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+        self.send_command(client, &parts, (OperationId(0), 0), String::new());
     }
 
     fn ask_one(&mut self, client: usize, kind: Kind, key: &str, valued: bool, number: i64) {
@@ -326,7 +347,8 @@ impl World {
         };
         let (first, count) = pending.operations;
         let replies = match answer {
-            Answer::One(reply) if count <= 1 => vec![reply],
+            _ if count == 0 => Vec::new(),
+            Answer::One(reply) if count == 1 => vec![reply],
             // An error of one group says nothing of what the other groups did with their keys.
             Answer::One(Reply::Refused | Reply::Error) => vec![Reply::Unknown; count as usize],
             Answer::One(reply) => vec![reply; count as usize],
@@ -354,6 +376,10 @@ impl World {
         if !failed {
             self.counts.answers += 1;
             self.clients[client].served = true;
+        }
+        if named.is_none() && bytes.starts_with(b"-NOPERM") {
+            // It comes back as somebody else.
+            return self.hang_up(client);
         }
         if let Some(name) = named {
             let shown = reply::show(bytes);

@@ -10,6 +10,7 @@ mod phases;
 mod plan;
 mod process;
 mod reply;
+mod secrets;
 mod story;
 mod triggers;
 mod turn;
@@ -58,6 +59,8 @@ enum What {
     Synced { node: u8, lane: u8, boot: u32, token: SyncToken },
     /// A write or sync returns with an error.
     DiskError { node: u8, lane: u8, boot: u32 },
+    /// Passwords have been looked into.
+    Secrets { node: u8, lane: u8, boot: u32 },
     /// A client acts.
     Client { client: u32 },
     /// The next planned fault.
@@ -319,6 +322,7 @@ impl World {
             What::Synced { node, lane, boot, token } => {
                 self.synced((node as usize, lane as usize), boot, token);
             }
+            What::Secrets { node, lane, boot } => self.secrets_done(node.into(), lane.into(), boot),
             What::DiskError { node, lane, boot } => {
                 self.disk_error(node as usize, lane as usize, boot);
             }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use driftless_core::cluster::Cluster;
 use driftless_core::{
-    ClientId, Engine, FileId, Instant, LaneId, Liveness, NodeId, Now, Scans, SyncToken,
+    ClientId, Engine, FileId, Instant, LaneId, Liveness, NodeId, Now, Scans, SecretOutcome,
+    SyncToken,
 };
 
 use crate::clock::Clock;
@@ -72,6 +73,8 @@ pub(super) struct Lane {
     pub(super) partial: Vec<Vec<u8>>,
     /// Of each other node: bytes still on their way behind a message that was split.
     pub(super) tails: Vec<Vec<u8>>,
+    /// Passwords that are being looked into, in the order in which that ends.
+    pub(super) secrets: VecDeque<(u64, Vec<SecretOutcome>)>,
     /// The thread is busy until then.
     pub(super) busy_until: Time,
     /// Whether a turn is planned already.
@@ -111,6 +114,7 @@ pub(super) enum Input {
     /// From another node, and what they were hashed to when they were sent, if they are what was sent.
     Bytes(NodeId, Vec<u8>, Option<Sum>),
     Handoff(LaneId, Vec<u8>),
+    Secrets(u64, Vec<SecretOutcome>),
     Opened(ClientId),
     Request(ClientId, Vec<u8>),
     Gone(ClientId),
@@ -156,6 +160,7 @@ impl Lane {
             disk: Disk::default(),
             syncing: None,
             inbox: VecDeque::new(),
+            secrets: VecDeque::new(),
             stalled: VecDeque::new(),
             partial: vec![Vec::new(); nodes],
             tails: vec![Vec::new(); nodes],
@@ -180,6 +185,7 @@ impl Lane {
                 pool.give(bytes);
             }
         }
+        self.secrets.clear();
         for (_, bytes) in self.stalled.drain(..) {
             pool.give(bytes);
         }

@@ -49,7 +49,8 @@ fn one(bytes: &[u8]) -> Result<(Reply, usize), String> {
 
 /// Errors that promise that nothing was written, one that promises nothing, and errors of the command itself.
 fn error(line: &[u8]) -> Reply {
-    const REFUSALS: [&[u8]; 5] = [b"TRYAGAIN", b"CLUSTERDOWN", b"CROSSSLOT", b"LOADING", b"MOVED"];
+    const REFUSALS: [&[u8]; 7] =
+        [b"TRYAGAIN", b"CLUSTERDOWN", b"CROSSSLOT", b"LOADING", b"MOVED", b"NOAUTH", b"NOPERM"];
     if line.starts_with(b"UNKNOWN") {
         return Reply::Unknown;
     }

@@ -29,6 +29,7 @@ mod tag {
     pub(super) const SYNC: u8 = 10;
     pub(super) const REMOVE: u8 = 11;
     pub(super) const WAKE: u8 = 12;
+    pub(super) const SECRETS: u8 = 13;
 }
 
 /// Every so many turns an engine is asked to check itself, and all its replicas are looked at, also those that it says
@@ -183,6 +184,10 @@ impl World {
             self.hash.bytes(tag::REPLY, (whose.0, client), bytes);
             self.answer(client as usize, bytes);
         });
+        for work in out.secrets.drain(..) {
+            self.hash.number(tag::SECRETS, work.number);
+            self.look_into(node, lane, &work);
+        }
         for client in out.closes.drain(..) {
             self.hash.number(tag::CLOSE, u64::from(client.0));
             self.hang_up(client.0 as usize);
@@ -372,6 +377,10 @@ impl Player<'_, '_> {
                 self.hash.bytes(tag::BYTES_IN, (1, u32::from(from.0)), &bytes);
                 self.turn.handoff(from, &bytes);
                 self.pool.give(bytes);
+            }
+            Input::Secrets(number, outcomes) => {
+                self.hash.number(tag::INPUT, 7 << 56 | number);
+                self.turn.secrets_done(number, Some(&outcomes));
             }
             Input::Opened(client) => {
                 self.hash.number(tag::INPUT, 4 << 56 | u64::from(client.0));

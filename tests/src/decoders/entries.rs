@@ -45,6 +45,9 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     samples.push(batch_of(&[&two[0], &two[2]]));
     // What an engine writes by itself: the entry that opens a reign, and a batch.
     let mut world = World::recover(&BTreeMap::new());
+    for _ in 0..TURNS {
+        world.turn(None);
+    }
     world.turn(Some(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"));
     for _ in 0..TURNS {
         world.turn(None);

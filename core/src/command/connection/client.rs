@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
-use crate::command::connection::{Connection, Effect, hello, integer, unknown_or_arity};
+use crate::command::connection::{Connection, Effect, Facts, hello, integer, unknown_or_arity};
 use crate::command::id::CommandId as Id;
 use crate::command::spec::Spec;
 use crate::resp::{Args, Proto, Reply};
@@ -28,7 +28,8 @@ pub struct KillFilter {
     address: Option<Vec<u8>>,
     local: Option<Vec<u8>>,
     oldest_seconds: Option<u64>,
-    /// Whether user and kind are those that every connection here has.
+    user: Option<Vec<u8>>,
+    /// Whether the kind is that of every connection here.
     everyone: bool,
     /// Whether the answer is OK instead of a count.
     by_address: bool,
@@ -43,6 +44,7 @@ pub(super) fn execute(
     spec: &'static Spec,
     args: &Args<'_>,
     connection: &mut Connection,
+    facts: &Facts<'_>,
     now: Now,
     reply: &mut Reply<'_>,
 ) -> Effect {
@@ -54,7 +56,7 @@ pub(super) fn execute(
         Id::ClientSetInfo => hello::set_info(args.at(2), args.at(3), connection, reply),
         Id::ClientInfo => reply.verbatim(&line(connection, now)),
         Id::ClientList => return list(args, reply),
-        Id::ClientKill => return kill(args, connection.id, reply),
+        Id::ClientKill => return kill(args, connection.id, facts, reply),
         Id::ClientPause => return pause(args, reply),
         Id::ClientUnpause => {
             reply.ok();
@@ -195,7 +197,7 @@ fn list(args: &Args<'_>, reply: &mut Reply<'_>) -> Effect {
 }
 
 /// CLIENT KILL address | CLIENT KILL filter value [filter value ...].
-fn kill(args: &Args<'_>, own: u64, reply: &mut Reply<'_>) -> Effect {
+fn kill(args: &Args<'_>, own: u64, facts: &Facts<'_>, reply: &mut Reply<'_>) -> Effect {
     let mut filter = KillFilter {
         own,
         skip_own: args.len() > 3,
@@ -203,6 +205,7 @@ fn kill(args: &Args<'_>, own: u64, reply: &mut Reply<'_>) -> Effect {
         address: None,
         local: None,
         oldest_seconds: None,
+        user: None,
         everyone: true,
         by_address: args.len() == 3,
     };
@@ -215,7 +218,7 @@ fn kill(args: &Args<'_>, own: u64, reply: &mut Reply<'_>) -> Effect {
         return Effect::None;
     }
     for pair in 1..args.len() / 2 {
-        if !filter.narrow(args.at(2 * pair), args.at(2 * pair + 1), reply) {
+        if !filter.narrow(args.at(2 * pair), args.at(2 * pair + 1), facts, reply) {
             return Effect::None;
         }
     }
@@ -224,7 +227,13 @@ fn kill(args: &Args<'_>, own: u64, reply: &mut Reply<'_>) -> Effect {
 
 impl KillFilter {
     /// Takes one more filter and its value; if it makes no sense, that is answered.
-    fn narrow(&mut self, option: &[u8], value: &[u8], reply: &mut Reply<'_>) -> bool {
+    fn narrow(
+        &mut self,
+        option: &[u8],
+        value: &[u8],
+        facts: &Facts<'_>,
+        reply: &mut Reply<'_>,
+    ) -> bool {
         match option.to_ascii_lowercase().as_slice() {
             b"id" => {
                 let Some(id) = above_zero(value) else {
@@ -247,7 +256,7 @@ impl KillFilter {
                 };
                 self.everyone &= here;
             }
-            b"user" if value == b"default" => {}
+            b"user" if facts.users.find(value).is_some() => self.user = Some(value.to_vec()),
             b"user" => {
                 reply.error_bytes(&[b"ERR No such user '", value, b"'"]);
                 return false;
@@ -273,6 +282,7 @@ impl KillFilter {
         self.everyone
             && !(self.skip_own && connection.id == self.own)
             && self.id.is_none_or(|id| id == connection.id)
+            && self.user.as_ref().is_none_or(|user| user == connection.user())
             && is(&self.address, &connection.address)
             && is(&self.local, &connection.local)
             && self.oldest_seconds.is_none_or(|least| age >= least)
@@ -311,7 +321,7 @@ pub fn put_list<'a>(
 }
 
 /// A connection as CLIENT INFO and CLIENT LIST show it.
-fn line(connection: &Connection, now: Now) -> String {
+pub(super) fn line(connection: &Connection, now: Now) -> String {
     let seconds = |since| now.mono.since(since).as_millis() / 1_000;
     let or_unknown = |address: &str| -> String {
         if address.is_empty() { "0.0.0.0:0".into() } else { address.into() }
@@ -329,7 +339,7 @@ fn line(connection: &Connection, now: Now) -> String {
         text,
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
          multi=-1 watch=0 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 \
-         omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+         omem=0 tot-mem=0 events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
         connection.id,
         or_unknown(&connection.address),
         or_unknown(&connection.local),
@@ -339,6 +349,7 @@ fn line(connection: &Connection, now: Now) -> String {
         flags,
         connection.keyspace.0,
         connection.last_command,
+        String::from_utf8_lossy(connection.user()),
         if connection.proto == Proto::Resp3 { 3 } else { 2 },
         String::from_utf8_lossy(&connection.library_name),
         String::from_utf8_lossy(&connection.library_version),

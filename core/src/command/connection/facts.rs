@@ -1,5 +1,7 @@
 //! What commands on the connection want to know of the server.
 
+use crate::command::access::Users;
+use crate::command::connection::acl::Refusals;
 use crate::command::connection::config::Settings;
 use crate::ids::{KEYSPACES, NodeId};
 use crate::time::{Span, WallTime};
@@ -20,8 +22,14 @@ pub struct Facts<'a> {
     pub system: &'a str,
     /// How long the process has run.
     pub uptime: Span,
-    /// The one password there is, if any: then clients must give it first.
+    /// The password that the settings give, if they do.
     pub password: Option<&'a [u8]>,
+    /// Who may come in.
+    pub users: &'a Users,
+    /// What was found out about the password in the command at hand: the hash of it, or none; `None` before.
+    pub login: Option<Option<&'a str>>,
+    /// What was refused lately.
+    pub refusals: &'a Refusals,
     /// What CONFIG GET shows and CONFIG SET changes.
     pub settings: &'a Settings,
     /// Whether groups still recover, so that commands may have to wait.
@@ -101,7 +109,12 @@ pub struct KeyspaceFacts {
 
 impl<'a> Facts<'a> {
     /// Facts of a server that has just begun and of which nothing else is known.
-    pub fn new(node: NodeId, settings: &'a Settings) -> Self {
+    pub fn new(
+        node: NodeId,
+        settings: &'a Settings,
+        users: &'a Users,
+        refusals: &'a Refusals,
+    ) -> Self {
         Self {
             node,
             run_id: "0000000000000000000000000000000000000000",
@@ -110,6 +123,9 @@ impl<'a> Facts<'a> {
             system: "",
             uptime: Span(0),
             password: None,
+            users,
+            login: None,
+            refusals,
             settings,
             loading: false,
             clients: 0,

@@ -1,10 +1,12 @@
 //! Who a client is: AUTH, HELLO, and the names it gives itself.
 
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::command::access::{Account, DEFAULT, Passwords};
 use crate::command::connection::{Connection, Effect, Facts, VERSION, integer};
 use crate::resp::{Args, Proto, Reply};
-
-/// The one user there is.
-const USER: &[u8] = b"default";
 
 const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
@@ -18,27 +20,41 @@ pub(super) fn auth(
     reply: &mut Reply<'_>,
 ) -> Effect {
     let (user, password) = match args.len() {
-        2 if facts.password.is_none() => {
+        2 if facts.users.open(facts.password) => {
             reply.error(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
             );
             return Effect::None;
         }
-        2 => (USER, args.at(1)),
+        2 => (DEFAULT, args.at(1)),
         3 => (args.at(1), args.at(2)),
         _ => {
             reply.error("ERR syntax error");
             return Effect::None;
         }
     };
-    if !admit(user, password, facts) {
-        reply.error(WRONG);
-        return Effect::LoginFailed;
+    match admit(user, password, facts) {
+        Verdict::Right(account) => enter(connection, account),
+        verdict => return turn_away(verdict, user, reply),
     }
-    connection.authenticated = true;
     reply.ok();
     Effect::None
+}
+
+/// From here on the connection is this user's.
+fn enter(connection: &mut Connection, account: &Arc<Account>) {
+    connection.authenticated = true;
+    // `default` is looked up anew each time: it may be changed by others.
+    connection.account = (account.name != DEFAULT).then(|| account.clone());
+}
+
+fn turn_away(verdict: Verdict<'_>, user: &[u8], reply: &mut Reply<'_>) -> Effect {
+    if let Verdict::Unknown(login) = verdict {
+        return Effect::CheckLogin(login);
+    }
+    reply.error(WRONG);
+    Effect::LoginFailed(user.to_vec())
 }
 
 /// HELLO [version [AUTH username password] [SETNAME name]].
@@ -53,13 +69,12 @@ pub(super) fn hello(
     };
     let Greeting { proto, login, name } = greeting;
     if let Some((user, password)) = login {
-        if !admit(user, password, facts) {
-            reply.error(WRONG);
-            return Effect::LoginFailed;
+        match admit(user, password, facts) {
+            Verdict::Right(account) => enter(connection, account),
+            verdict => return turn_away(verdict, user, reply),
         }
-        connection.authenticated = true;
     }
-    if !connection.admitted(facts.password) {
+    if !connection.admitted(facts.users, facts.password) {
         reply.error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
@@ -172,12 +187,41 @@ fn readable(name: &[u8]) -> bool {
     name.iter().all(u8::is_ascii_graphic)
 }
 
-/// Whether the password is right. Without one, the one user may come in with any.
-fn admit(user: &[u8], password: &[u8], facts: &Facts<'_>) -> bool {
-    match facts.password {
-        None => user == USER,
-        Some(secret) => same(password, secret) && user == USER,
-    }
+/// A login that is to be looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// What was given.
+    pub password: Vec<u8>,
+    /// What a slow hash makes of each of the right ones. None: there is no such user, or it may not come in.
+    pub hashes: Vec<String>,
+}
+
+/// How a login stands.
+enum Verdict<'a> {
+    Right(&'a Arc<Account>),
+    Wrong,
+    Unknown(Login),
+}
+
+fn admit<'a>(user: &[u8], password: &[u8], facts: &Facts<'a>) -> Verdict<'a> {
+    let account = facts.users.find(user).filter(|account| account.user.enabled());
+    let right = match account.map(|account| account.user.passwords()) {
+        Some(Passwords::NotNeeded) => true,
+        Some(Passwords::OfSettings) => facts.password.is_none_or(|secret| same(password, secret)),
+        hashed => {
+            let hashes = match hashed {
+                Some(Passwords::Hashes(hashes)) => hashes.as_slice(),
+                _ => &[],
+            };
+            let Some(found) = facts.login else {
+                let (password, hashes) = (password.to_vec(), hashes.to_vec());
+                return Verdict::Unknown(Login { password, hashes });
+            };
+            // It may have been taken away meanwhile.
+            found.is_some_and(|found| hashes.iter().any(|hash| hash == found))
+        }
+    };
+    account.filter(|_| right).map_or(Verdict::Wrong, Verdict::Right)
 }
 
 /// Whether both are the same, in a time that depends only on the length of what the client sent.

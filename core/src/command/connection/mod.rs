@@ -1,6 +1,7 @@
 //! The commands that a session answers by itself: what it knows of its client, and what is said about
 //! the server. No group is asked.
 
+mod acl;
 mod client;
 mod config;
 mod facts;
@@ -12,13 +13,17 @@ mod introspect;
 mod tests;
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use acl::{Refusals, put_denied};
 pub use client::{KillFilter, ListFilter, NO_SUCH_CLIENT, put_list};
 pub use config::{Changes, Settings};
 pub use facts::{Facts, KeyspaceFacts};
 pub use figures::merge_info;
+pub use hello::Login;
 
+use crate::command::access::{self, Account, Users};
 use crate::command::id::CommandId as Id;
 use crate::command::spec::{Spec, flag};
 use crate::ids::{KEYSPACES, Keyspace};
@@ -48,8 +53,10 @@ pub struct Connection {
     pub library_name: Vec<u8>,
     /// The version of its library.
     pub library_version: Vec<u8>,
-    /// Whether it has given the password. Means nothing where there is none.
+    /// Whether it has given a password. Means nothing where there is none.
     pub authenticated: bool,
+    /// Who it has said to be; before, `default`.
+    pub account: Option<Arc<Account>>,
     /// Whether it asked never to be closed for want of memory.
     pub no_evict: bool,
     /// Whether it asked that its reads do not count as uses.
@@ -83,8 +90,19 @@ pub enum Effect {
     None,
     /// It is answered; hang up once the answer has left.
     Close,
+    /// Nothing is answered yet: find out whether a password is right, then run the command again.
+    CheckLogin(Login),
     /// It is answered; somebody has tried to come in with a wrong name or password.
-    LoginFailed,
+    LoginFailed(Vec<u8>),
+    /// Answer with so many hexadecimal digits of chance.
+    GeneratePassword {
+        /// How many.
+        digits: usize,
+    },
+    /// It is answered with what this engine has refused; so may be others.
+    ShowRefusals,
+    /// It is answered; let [`Refusals`] begin anew.
+    ForgetRefusals,
     /// Stop the node. Nothing is answered if that succeeds.
     Shutdown {
         /// Do not wait for handing leaderships over.
@@ -122,6 +140,7 @@ impl Connection {
             library_name: Vec::new(),
             library_version: Vec::new(),
             authenticated: false,
+            account: None,
             no_evict: false,
             no_touch: false,
             read_only: false,
@@ -135,8 +154,13 @@ impl Connection {
 
     /// Whether the client may use commands other than those that let it in.
     #[inline]
-    pub fn admitted(&self, password: Option<&[u8]>) -> bool {
-        self.authenticated || password.is_none()
+    pub fn admitted(&self, users: &Users, password: Option<&[u8]>) -> bool {
+        self.authenticated || users.open(password)
+    }
+
+    /// The name of its user.
+    pub fn user(&self) -> &[u8] {
+        self.account.as_ref().map_or(access::DEFAULT, |account| &account.name)
     }
 
     /// Notes that a command begins, and tells whether it will be answered: if not, its reply goes
@@ -191,6 +215,7 @@ impl Connection {
         self.keyspace = Keyspace(0);
         self.name.clear();
         self.authenticated = false;
+        self.account = None;
         self.no_evict = false;
         self.no_touch = false;
         self.read_only = false;
@@ -203,10 +228,11 @@ impl Connection {
 pub fn permitted(
     spec: &Spec,
     connection: &Connection,
+    users: &Users,
     password: Option<&[u8]>,
     reply: &mut Reply<'_>,
 ) -> bool {
-    let permitted = connection.admitted(password) || spec.has(flag::NO_AUTH);
+    let permitted = connection.admitted(users, password) || spec.has(flag::NO_AUTH);
     if !permitted {
         reply.error("NOAUTH Authentication required.");
     }
@@ -254,7 +280,10 @@ pub fn execute(
         Id::Time => time(now, reply),
         Id::Help => help(spec, reply),
         _ if spec.name.starts_with("client|") => {
-            return client::execute(spec, args, connection, now, reply);
+            return client::execute(spec, args, connection, facts, now, reply);
+        }
+        _ if spec.name.starts_with("acl|") => {
+            return acl::execute(spec, args, connection, facts, now, reply);
         }
         _ if spec.name.starts_with("command") => introspect::execute(spec, args, reply),
         _ => server(spec, args, facts, now, reply),

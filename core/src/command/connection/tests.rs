@@ -14,6 +14,8 @@ struct Client {
     connection: Connection,
     settings: Settings,
     password: Option<&'static [u8]>,
+    users: Users,
+    refusals: Refusals,
     effect: Effect,
 }
 
@@ -27,7 +29,14 @@ fn now(seconds: u64) -> Now {
 impl Client {
     fn new(password: Option<&'static [u8]>) -> Self {
         let connection = Connection::new(7, now(0));
-        Self { connection, settings: Settings::default(), password, effect: Effect::None }
+        Self {
+            connection,
+            settings: Settings::default(),
+            password,
+            users: Users::default(),
+            refusals: Refusals::default(),
+            effect: Effect::None,
+        }
     }
 
     /// Says a line of words and returns the bytes of the answer.
@@ -47,13 +56,19 @@ impl Client {
         if !self.connection.begin(spec, &args, now(5)) {
             reply = Reply::nowhere();
         }
-        if permitted(spec, &self.connection, self.password, &mut reply) {
+        if permitted(spec, &self.connection, &self.users, self.password, &mut reply) {
             assert_eq!(spec.scope, Scope::Connection, "{line}");
-            let mut facts = Facts::new(NodeId(1), &self.settings);
+            let mut facts = Facts::new(NodeId(1), &self.settings, &self.users, &self.refusals);
             facts.password = self.password;
             facts.keyspaces[3] = KeyspaceFacts { keys: 5, expiring: 2 };
             facts.memory = 1_572_864;
-            self.effect = execute(spec, &args, &mut self.connection, &facts, now(5), &mut reply);
+            let connection = &mut self.connection;
+            self.effect = execute(spec, &args, connection, &facts, now(5), &mut reply);
+            if matches!(self.effect, Effect::CheckLogin(_)) {
+                // No password is any of none.
+                facts.login = Some(None);
+                self.effect = execute(spec, &args, connection, &facts, now(5), &mut reply);
+            }
         }
         if let Effect::SetConfig(changes) = &self.effect {
             self.settings.apply(changes);

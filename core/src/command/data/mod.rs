@@ -15,6 +15,7 @@ mod strings;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod users;
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -32,6 +33,7 @@ use crate::time::WallTime;
 pub use changes::ChangesOptions;
 pub use scan::{ScanOptions, Scanned, scan, scan_cursor};
 pub use texts::Refusal;
+pub use users::kept_users;
 
 /// Turns a write into the bytes that go into the log, appended to `op`: whatever depends on this node's
 /// clock becomes absolute here (`SET k v EX 10` becomes a deadline). `Err` is what to answer; then `op` is
@@ -103,6 +105,8 @@ fn encode_other(
             if id == Id::FlushDb { Op::Clear(keyspace) } else { Op::ClearAll }.put(op);
         }
         Id::Persist => Op::Persist { key }.put(op),
+        Id::AclSetUser => op::put_set_user(op, (2..args.len()).map(|at| args.at(at))),
+        Id::AclDelUser => op::put_remove_users(op, (2..args.len()).map(|at| args.at(at))),
         _ => panic!("{} is no write, so it is never encoded", spec.name),
     }
     Ok(())
@@ -131,7 +135,10 @@ pub fn touched(op: &[u8], visit: &mut dyn FnMut(Option<Key<'_>>)) -> Result<(), 
         }
         Op::Copy { to, .. } => visit(Some(to)),
         Op::SetSeveral { pairs, .. } => pairs.pairs().for_each(|(key, _)| visit(Some(key))),
-        Op::Remove { names } => names.keys().for_each(|key| visit(Some(key))),
+        Op::Remove { names } | Op::RemoveUsers { names } => {
+            names.keys().for_each(|key| visit(Some(key)));
+        }
+        Op::SetUser { name, .. } => visit(Some(Key { keyspace: Keyspace::USERS, name })),
         Op::Clear(_) | Op::ClearAll | Op::Expire { .. } => visit(None),
     }
     Ok(())
@@ -190,6 +197,8 @@ pub fn apply(
             expiry::apply_expire_at(key, deadline, conditions, applying, store, reply);
         }
         Op::Persist { key } => expiry::apply_persist(key, applying, store, reply),
+        Op::SetUser { name, rules } => users::apply_set(name, rules, applying, store, reply),
+        Op::RemoveUsers { names } => users::apply_remove(names, applying, store, reply),
         Op::Expire { most } => {
             let removed = store.expire(applying.now, most, applying.version);
             reply.integer(removed.into());
@@ -279,6 +288,10 @@ fn try_read(
             Ok(())
         }
         Id::RandomKey => scan::read_random(keyspace, reading, store, reply),
+        Id::AclList | Id::AclUsers | Id::AclGetUser => {
+            users::read_users(id, args, store, reply);
+            Ok(())
+        }
         Id::ObjectEncoding | Id::ObjectFreq | Id::ObjectIdleTime | Id::ObjectRefCount => {
             inspect::read_object(id, key_of_sub, reading, store, reply)
         }

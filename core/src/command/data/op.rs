@@ -22,6 +22,8 @@
 //! | 15 | set the deadline | key, deadline (8), conditions (1) |
 //! | 16 | remove the deadline | key |
 //! | 17 | remove what has ended | most (4) |
+//! | 18 | change a user | keyspace of users (1), count (4), the name, so many rules |
+//! | 19 | remove users | keyspace of users (1), count (4), so many names |
 
 use alloc::vec::Vec;
 
@@ -46,6 +48,8 @@ const CLEAR_ALL: u8 = 14;
 const EXPIRE_AT: u8 = 15;
 const PERSIST: u8 = 16;
 const EXPIRE: u8 = 17;
+const SET_USER: u8 = 18;
+const REMOVE_USERS: u8 = 19;
 
 /// The longest string, as Redis has it.
 pub(super) const LONGEST: usize = 512 << 20;
@@ -107,6 +111,8 @@ pub(super) enum Op<'a> {
     ExpireAt { key: Key<'a>, deadline: WallTime, conditions: u8 },
     Persist { key: Key<'a> },
     Expire { most: u32 },
+    SetUser { name: &'a [u8], rules: List<'a> },
+    RemoveUsers { names: List<'a> },
 }
 
 /// Strings in a row, known to be well formed: names, or names and values in turns.
@@ -140,6 +146,30 @@ impl<'a> List<'a> {
 
     fn take(mut reader: Reader<'a>, strings: usize) -> Result<Self, Malformed> {
         let keyspace = take_keyspace(&mut reader)?;
+        Self::take_rest(keyspace, reader, strings)
+    }
+
+    /// A list of users or of rules for one, whose name is the first string.
+    fn take_users(mut reader: Reader<'a>) -> Result<Self, Malformed> {
+        let keyspace = Keyspace(reader.u8()?);
+        if keyspace != Keyspace::USERS {
+            return Err(Malformed);
+        }
+        Self::take_rest(keyspace, reader, 1)
+    }
+
+    /// All but the first string, and the first.
+    fn split_first(self) -> Result<(&'a [u8], Self), Malformed> {
+        let mut reader = self.reader;
+        let first = reader.bytes()?;
+        Ok((first, Self { keyspace: self.keyspace, reader }))
+    }
+
+    fn take_rest(
+        keyspace: Keyspace,
+        mut reader: Reader<'a>,
+        strings: usize,
+    ) -> Result<Self, Malformed> {
         let count = reader.u32()? as usize;
         let list = Self { keyspace, reader };
         for _ in 0..count.checked_mul(strings).ok_or(Malformed)? {
@@ -169,6 +199,21 @@ pub(super) fn put_set_several<'a>(
 ) {
     put_u8(op, if only_new { SET_SEVERAL_NEW } else { SET_SEVERAL });
     put_list(op, keyspace, strings.len() / 2, strings);
+}
+
+/// Writes a change of a user: its name, then the rules.
+pub(super) fn put_set_user<'a>(op: &mut Vec<u8>, strings: impl ExactSizeIterator<Item = &'a [u8]>) {
+    put_u8(op, SET_USER);
+    put_list(op, Keyspace::USERS, strings.len(), strings);
+}
+
+/// Writes a removal of users.
+pub(super) fn put_remove_users<'a>(
+    op: &mut Vec<u8>,
+    names: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
+    put_u8(op, REMOVE_USERS);
+    put_list(op, Keyspace::USERS, names.len(), names);
 }
 
 impl<'a> Op<'a> {
@@ -227,6 +272,14 @@ impl<'a> Op<'a> {
                 put_u8(op, EXPIRE);
                 put_u32(op, most);
             }
+            Self::SetUser { name, rules } => {
+                let strings: Vec<&[u8]> = core::iter::once(name).chain(rules.iter()).collect();
+                put_set_user(op, strings.into_iter());
+            }
+            Self::RemoveUsers { names } => {
+                let strings: Vec<&[u8]> = names.iter().collect();
+                put_remove_users(op, strings.into_iter());
+            }
         }
     }
 
@@ -254,6 +307,11 @@ impl<'a> Op<'a> {
                 return Ok(Self::SetSeveral { only_new: number == SET_SEVERAL_NEW, pairs });
             }
             REMOVE => return Ok(Self::Remove { names: List::take(reader, 1)? }),
+            SET_USER => {
+                let (name, rules) = List::take_users(reader)?.split_first()?;
+                return Ok(Self::SetUser { name, rules });
+            }
+            REMOVE_USERS => return Ok(Self::RemoveUsers { names: List::take_users(reader)? }),
             RENAME => {
                 let (from, to, only_new) = take_two(from)?;
                 Self::Rename { from, to, only_new }

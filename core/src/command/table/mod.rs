@@ -1,5 +1,6 @@
 //! The command table, and the ways into it.
 
+mod access;
 mod connection;
 mod keys;
 mod server;

@@ -8,6 +8,7 @@ use crate::command::spec::flag::{
     STALE,
 };
 use crate::command::spec::{Argument, KeySpec, Spec};
+use crate::command::table::access::ACLS;
 
 /// What most commands for operators allow.
 const OPERATOR: u32 = ADMIN | NOSCRIPT | LOADING | STALE;
@@ -37,6 +38,12 @@ const ONLY_KEY: &[Argument] = &[Argument::key("key", 0)];
 
 /// All of them, by name.
 pub(super) static SERVERS: &[Spec] = &[
+    server("acl", Id::Acl, -2, 0).subcommands(ACLS).docs(
+        "server",
+        "6.0.0",
+        "A container for commands on users.",
+        "Depends on subcommand.",
+    ),
     server("asking", Id::Asking, 1, FAST).categories(CONNECTION).docs(
         "cluster",
         "3.0.0",

@@ -36,6 +36,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotAllowed(why) => Self::new(StatusCode::UNAUTHORIZED, why),
+            Refusal::Forbidden(why) => Self::new(StatusCode::FORBIDDEN, why),
             Refusal::Gone(why) => Self::new(StatusCode::GONE, why),
             Refusal::NotNow(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why),
             Refusal::Wrong(why) => {

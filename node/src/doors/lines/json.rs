@@ -11,7 +11,7 @@ use super::super::text;
 use super::words::not_primary;
 use super::{Caller, Said, told};
 use crate::board;
-use crate::gate::{Expiry, Refusal};
+use crate::gate::{Expiry, Login, Refusal};
 
 /// Keys asked for at a time.
 const SCAN_COUNT: u64 = 1_000;
@@ -26,6 +26,7 @@ struct Asked {
     /// Seconds.
     #[serde(alias = "seconds")]
     ttl: Option<f64>,
+    user: Option<String>,
     password: Option<String>,
 }
 
@@ -37,11 +38,14 @@ pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
     };
     let command = asked.command.to_ascii_uppercase();
     let line = match command.as_str() {
-        "STATS" => stats(caller).await,
-        "SERVERS" => servers(caller),
+        "STATS" | "SERVERS" => match caller.allow().await {
+            Err(refusal) => error(node, None, &told(&refusal)),
+            Ok(()) if command == "STATS" => stats(caller).await,
+            Ok(()) => servers(caller),
+        },
         "KEYS" => keys(caller).await,
         "PING" => success(node, json!({"message": "PONG"})),
-        "AUTH" => authenticate(caller, asked.password.as_deref().unwrap_or("")).await,
+        "AUTH" => authenticate(caller, &asked).await,
         "GET" | "SET" | "DELETE" | "EXPIRE" => match &asked.key {
             Some(key) => on_key(caller, &command, key, &asked).await,
             None => error(node, None, "Key is required"),
@@ -126,9 +130,11 @@ fn in_seconds(span: Duration) -> Value {
     Value::from(span.as_millis().div_ceil(1_000) as u64)
 }
 
-async fn authenticate(caller: &mut Caller, password: &str) -> String {
+async fn authenticate(caller: &mut Caller, asked: &Asked) -> String {
     let node = caller.house.node;
-    match caller.session.authenticate(password).await {
+    let given = |word: &Option<String>| word.clone().unwrap_or_default();
+    let login = Login::new(&given(&asked.user), &given(&asked.password));
+    match caller.session.authenticate(&login).await {
         Ok(()) => success(node, json!({"message": "Authenticated"})),
         Err(_) => error(node, None, "Wrong password"),
     }

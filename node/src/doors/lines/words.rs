@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::text;
 use super::{Caller, Said, told};
-use crate::gate::Expiry;
+use crate::gate::{Expiry, Login, Refusal};
 
 pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
     let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -14,9 +14,13 @@ pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
     let value = value.trim();
     let line = match (command.to_ascii_uppercase().as_str(), key, value) {
         ("PING", "", _) => json!({"status": "OK", "message": "PONG"}).to_string(),
-        ("STATUS", "", _) => status(caller).await,
+        ("STATUS", "", _) => match caller.allow().await {
+            Ok(()) => status(caller).await,
+            Err(refusal) => error(&told(&refusal)),
+        },
         ("SHUTDOWN", "", _) => return shutdown(caller).await,
-        ("AUTH", password, "") if !password.is_empty() => authenticate(caller, password).await,
+        ("AUTH", password, "") if !password.is_empty() => authenticate(caller, "", password).await,
+        ("AUTH", user, password) if !user.is_empty() => authenticate(caller, user, password).await,
         ("SET", key, value) if !key.is_empty() && !value.is_empty() => {
             on_key(caller, key, Asked::Set(value)).await
         }
@@ -25,7 +29,7 @@ pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
         ("SET", ..) => error("usage: SET <key> <value>"),
         ("GET", ..) => error("usage: GET <key>"),
         ("DELETE", ..) => error("usage: DELETE <key>"),
-        ("AUTH", ..) => error("usage: AUTH <password>"),
+        ("AUTH", ..) => error("usage: AUTH [<user>] <password>"),
         (command @ ("PING" | "STATUS" | "SHUTDOWN"), ..) => {
             error(&format!("{command} stands alone"))
         }
@@ -38,9 +42,11 @@ async fn shutdown(caller: &mut Caller) -> Said {
     if !caller.may_stop() {
         return error("SHUTDOWN is only taken from this machine").into();
     }
-    // Who may not even ask this may not stop the node.
-    if let Err(refusal) = caller.session.ask(&["PING"]).await {
-        return error(&told(&refusal)).into();
+    // Changes nothing, and is refused to whoever may not stop the node.
+    match caller.session.ask(&["SHUTDOWN", "ABORT"]).await {
+        Err(Refusal::Wrong(_)) => {}
+        Err(refusal) => return error(&told(&refusal)).into(),
+        Ok(_) => return error("the node did not answer").into(),
     }
     let line = json!({"status": "OK", "message": "Shutting down"}).to_string();
     Said { line, stop: true }
@@ -84,8 +90,8 @@ async fn on_key(caller: &mut Caller, key: &str, asked: Asked<'_>) -> String {
     done.unwrap_or_else(|refusal| error(&told(&refusal)))
 }
 
-async fn authenticate(caller: &mut Caller, password: &str) -> String {
-    match caller.session.authenticate(password).await {
+async fn authenticate(caller: &mut Caller, user: &str, password: &str) -> String {
+    match caller.session.authenticate(&Login::new(user, password)).await {
         Ok(()) => json!({"status": "OK"}).to_string(),
         Err(_) => error("Wrong password"),
     }
