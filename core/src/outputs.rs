@@ -76,9 +76,10 @@ pub struct SecretWork {
 pub struct Secret {
     /// What was given.
     pub given: Given,
-    /// The hashes to compare it with; if there are none, as much time is to be taken as for one. `None`: make a new
-    /// hash.
-    pub against: Option<Vec<String>>,
+    /// The hashes to compare it with; if there are none, as much time is to be taken as for one.
+    pub against: Vec<String>,
+    /// If it is none of those, make a new hash.
+    pub make: bool,
 }
 
 /// A password, or as much of it as there is.

@@ -122,25 +122,23 @@ impl Keeper {
             Given::Password(password) => hex(digest::digest(&digest::SHA256, password).as_ref()),
             Given::Sha256(hash) => hash.clone(),
         };
-        match &secret.against {
-            None => hash(&given).map_or(SecretOutcome::Match(None), SecretOutcome::Hash),
-            Some(hashes) => SecretOutcome::Match(self.find(&given, hashes)),
+        match self.find(&given, &secret.against, secret.make) {
+            None if secret.make => {
+                hash(&given).map_or(SecretOutcome::Match(None), SecretOutcome::Hash)
+            }
+            found => SecretOutcome::Match(found),
         }
     }
 
-    fn find(&mut self, given: &str, hashes: &[String]) -> Option<usize> {
+    fn find(&mut self, given: &str, hashes: &[String], make: bool) -> Option<usize> {
         let tag = hmac::sign(&self.key, given.as_bytes());
-        let remembered = |hash: &String| {
-            let known = self.known.get(hash);
-            known.is_some_and(|_| {
-                // Compared in a time that tells nothing of where they differ.
-                known.is_some_and(|known| same(known.as_ref(), tag.as_ref()))
-            })
-        };
+        let known = &self.known;
+        let remembered =
+            |hash: &String| known.get(hash).is_some_and(|known| same(known.as_ref(), tag.as_ref()));
         if let Some(at) = hashes.iter().position(remembered) {
             return Some(at);
         }
-        if hashes.is_empty() {
+        if hashes.is_empty() && !make {
             let _ = is_of(given, NOBODY);
         }
         let at = hashes.iter().position(|hash| is_of(given, hash))?;
@@ -152,6 +150,7 @@ impl Keeper {
     }
 }
 
+/// Whether both are the same, in a time that tells nothing of where they differ.
 fn same(one: &[u8], other: &[u8]) -> bool {
     let differences = one.iter().zip(other).fold(0, |sum, (one, other)| sum | (one ^ other));
     one.len() == other.len() && std::hint::black_box(differences) == 0
@@ -185,8 +184,8 @@ fn is_of(given: &str, hash: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn secret(given: Given, against: Option<Vec<String>>) -> Secret {
-        Secret { given, against }
+    fn secret(given: Given, against: &[String], make: bool) -> Secret {
+        Secret { given, against: against.to_vec(), make }
     }
 
     fn password(text: &str) -> Given {
@@ -196,16 +195,20 @@ mod tests {
     #[test]
     fn a_password_is_known_by_its_hash() {
         let mut keeper = Keeper::new().expect("the system has chance");
-        let SecretOutcome::Hash(hash) = keeper.look(&secret(password("open sesame"), None)) else {
+        let SecretOutcome::Hash(hash) = keeper.look(&secret(password("open sesame"), &[], true))
+        else {
             panic!("it is hashed");
         };
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        let SecretOutcome::Hash(other) = keeper.look(&secret(password("open sesame"), None)) else {
+        let SecretOutcome::Hash(other) = keeper.look(&secret(password("open sesame"), &[], true))
+        else {
             panic!("it is hashed");
         };
         assert_ne!(hash, other, "each has a salt of its own");
-        let hashes = Some(vec![other, hash]);
-        let found = |keeper: &mut Keeper, given| keeper.look(&secret(given, hashes.clone()));
+        let hashes = [other, hash];
+        let found = |keeper: &mut Keeper, given| keeper.look(&secret(given, &hashes, false));
+        let again = keeper.look(&secret(password("open sesame"), &hashes, true));
+        assert_eq!(again, SecretOutcome::Match(Some(0)), "no password is kept twice");
         for _ in 0..2 {
             let right = found(&mut keeper, password("open sesame"));
             assert_eq!(right, SecretOutcome::Match(Some(0)), "remembered or not");
@@ -231,7 +234,7 @@ mod tests {
             ],
             vec!["$plain$x".to_owned(), "x".to_owned()],
         ] {
-            let outcome = keeper.look(&secret(password("x"), Some(hashes)));
+            let outcome = keeper.look(&secret(password("x"), &hashes, false));
             assert_eq!(outcome, SecretOutcome::Match(None));
         }
         assert!(

@@ -48,9 +48,23 @@ pub fn request(
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     // The node may refuse what is too long before all of it is sent.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let (mut answer, mut bytes) = (Vec::new(), [0; 16 << 10]);
+    // Not every server hangs up after its answer.
+    while let Ok(count @ 1..) = stream.read(&mut bytes) {
+        answer.extend_from_slice(&bytes[..count]);
+        if is_whole(&answer) {
+            break;
+        }
+    }
     parse(&answer)
+}
+
+/// Whether an answer says how long it is, and is as long.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    length.and_then(|length| length.trim().parse().ok()) == Some(answer.len() - end - 4)
 }
 
 /// Asks for JSON.

@@ -7,7 +7,7 @@ use crate::engine::whole::NO_GROUP;
 use crate::entry::Forwarded;
 use crate::group::{Arrival, Origin, Request, anyone_tells, writes};
 use crate::ids::{GroupId, LaneId, Life, NodeId, Term};
-use crate::message::{Answer, Fate, Forward, Handoff};
+use crate::message::{self, Answer, Fate, Forward, Handback, Handoff, Message};
 use crate::resp::{Args, ArgsBuffer};
 
 impl Turn<'_> {
@@ -43,6 +43,11 @@ impl Turn<'_> {
             return self.on_part(from, spec, handoff, &args);
         }
         let Handoff { group, ticket, proto, keyspace, .. } = *handoff;
+        if let Some(told) = self.told_by_hearsay(spec, proto) {
+            let handback = Handback { ticket, bytes: &told };
+            message::send(&mut self.out.handoffs, u32::from(from.0), &Message::Handback(handback));
+            return;
+        }
         let origin = Origin::Lane(from, ticket);
         self.dispatch(group, &Request { origin, spec, keyspace, proto, args, forwarded: None });
     }

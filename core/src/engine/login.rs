@@ -5,12 +5,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::command::Spec;
-use crate::command::access::Passwords;
+use crate::command::access::{MOST_BYTES, Passwords};
 use crate::command::connection::Login;
 use crate::engine::Engine;
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
-use crate::ids::Keyspace;
+use crate::ids::{ClientId, Keyspace};
 use crate::message::Ticket;
 use crate::outputs::{Given, Secret, SecretOutcome, SecretWork};
 use crate::resp::{ArgsBuffer, Proto};
@@ -18,6 +18,8 @@ use crate::time::Instant;
 
 /// Passwords in one command, at most.
 const MOST_SECRETS: usize = 16;
+/// Words in one ACL SETUSER, at most.
+const MOST_WORDS: usize = 1024;
 const TOO_BUSY: &str = "TRYAGAIN too many passwords are being checked: try again later";
 const NO_SUCH_PASSWORD: &str = "ERR Error in ACL SETUSER: The password you are trying to remove from the user does \
                                 not exist";
@@ -62,6 +64,13 @@ pub(super) enum Looked {
     Right(String),
     /// It is none.
     Wrong,
+}
+
+impl Logins {
+    /// A client has gone: nobody waits for its login.
+    pub(super) fn client_gone(&mut self, client: ClientId) {
+        self.held.retain(|held| held.ticket.client != client);
+    }
 }
 
 impl Engine {
@@ -135,7 +144,8 @@ impl Turn<'_> {
         hashes: Vec<String>,
         refreshed: bool,
     ) {
-        let secret = Secret { given: Given::Password(password), against: Some(hashes.clone()) };
+        let (given, against) = (Given::Password(password), hashes.clone());
+        let secret = Secret { given, against, make: false };
         let number = self.hold(asked, Stage::Checking { hashes, refreshed });
         self.out.secrets.push(SecretWork { number, secrets: alloc::vec![secret] });
     }
@@ -199,8 +209,10 @@ impl Turn<'_> {
         };
         let rules = asked.args.iter().skip(3);
         let secrets: Vec<Secret> = rules.filter_map(|rule| secret_of(rule, &known)).collect();
-        if secrets.len() > MOST_SECRETS {
-            let text = "ERR too many passwords in one ACL SETUSER";
+        // Whatever is taken is gone through by every replica.
+        let long = asked.args.len() > MOST_WORDS || asked.args.bytes_len() > 2 * MOST_BYTES;
+        if long || secrets.len() > MOST_SECRETS {
+            let text = "ERR too many rules or passwords in one ACL SETUSER";
             return self.answer_error(asked.ticket, asked.proto, text);
         }
         if secrets.is_empty() {
@@ -223,9 +235,11 @@ impl Turn<'_> {
             }
             let rule = match outcomes.next() {
                 Some(SecretOutcome::Hash(hash)) => Some(alloc::format!("#{hash}")),
-                Some(SecretOutcome::Match(Some(at))) => {
-                    known.get(*at).map(|hash| alloc::format!("!{hash}"))
-                }
+                // One that it has already is given again, and nothing changes.
+                Some(SecretOutcome::Match(Some(at))) => known.get(*at).map(|hash| {
+                    let adds = matches!(word, [b'>' | b'#', ..]);
+                    alloc::format!("{}{hash}", if adds { '#' } else { '!' })
+                }),
                 _ => None,
             };
             match rule {
@@ -244,18 +258,14 @@ impl Turn<'_> {
 
 /// What is to be done about a word of ACL SETUSER that holds a password, or Redis's own hash of one.
 fn secret_of(rule: &[u8], known: &[String]) -> Option<Secret> {
-    let against = || Some(known.to_vec());
-    match rule {
-        [b'>', password @ ..] => {
-            Some(Secret { given: Given::Password(password.to_vec()), against: None })
-        }
-        [b'<', password @ ..] => {
-            Some(Secret { given: Given::Password(password.to_vec()), against: against() })
-        }
-        [b'#', hash @ ..] => Some(Secret { given: sha256(hash)?, against: None }),
-        [b'!', hash @ ..] => Some(Secret { given: sha256(hash)?, against: against() }),
-        _ => None,
-    }
+    let (given, make) = match rule {
+        [b'>', password @ ..] => (Given::Password(password.to_vec()), true),
+        [b'<', password @ ..] => (Given::Password(password.to_vec()), false),
+        [b'#', hash @ ..] => (sha256(hash)?, true),
+        [b'!', hash @ ..] => (sha256(hash)?, false),
+        _ => return None,
+    };
+    Some(Secret { given, against: known.to_vec(), make })
 }
 
 /// SHA-256 as Redis writes it.

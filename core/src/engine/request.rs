@@ -92,6 +92,10 @@ impl Turn<'_> {
         }
         let state = self.engine.sessions.client(client).expect("it was just looked at");
         let bar = self.engine.bar(state, spec, args);
+        let newcomer = !state.connection.authenticated;
+        if newcomer && bar.is_none() {
+            self.engine.keep_in(client);
+        }
         if bar.is_none() && (self.is_busy(spec, args) || self.is_paused(spec)) {
             return Admission::Busy;
         }

@@ -248,6 +248,7 @@ impl<'t> Turn<'t> {
     pub fn client_gone(&mut self, client: ClientId) {
         self.engine.sessions.close(client);
         self.engine.waits.retain(|wait| !wait.is_of(client));
+        self.engine.logins.client_gone(client);
         self.out.replies.drop_lane(client.0);
     }
 

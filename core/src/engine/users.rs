@@ -62,6 +62,8 @@ pub(super) struct Registry {
     /// A question is on its way.
     asked_at: Option<Instant>,
     ask_at: Instant,
+    /// What lets `default` in is not what it was.
+    default_changed: bool,
     /// Somebody waits for news, or was held back and can go on.
     pub(super) urgent: bool,
 }
@@ -79,12 +81,14 @@ impl Registry {
             on_disk: false,
             asked_at: None,
             ask_at: now,
+            default_changed: false,
             urgent: false,
         }
     }
 
-    /// Takes what was told: (place, digest, users unless they are those of that digest).
-    fn take(&mut self, answer: &[u8]) -> Result<bool, Malformed> {
+    /// Takes what was told: place, digest, and users unless they are those of that digest. Whether that is news, and
+    /// whether whoever told it has it from a leader.
+    fn take(&mut self, answer: &[u8]) -> Result<(bool, bool), Malformed> {
         let Some((Value::Array(mut parts), _)) = decode(answer)? else { return Err(Malformed) };
         let (Some(Value::Integer(place)), Some(Value::Bulk(digest))) = (parts.next(), parts.next())
         else {
@@ -93,16 +97,18 @@ impl Registry {
         let digest = core::str::from_utf8(digest).map_err(|_| Malformed)?;
         let digest = u128::from_str_radix(digest, 16).map_err(|_| Malformed)?;
         let as_of = Index(place.cast_unsigned());
+        let users = parts.next();
+        let first_hand = parts.next().is_none();
         if as_of < self.as_of {
-            return Ok(false);
+            return Ok((false, first_hand));
         }
         self.as_of = as_of;
-        match parts.next() {
+        match users {
             Some(Value::Array(users)) if digest != self.digest => {
                 self.load(as_of, digest, pairs(users));
-                Ok(true)
+                Ok((true, first_hand))
             }
-            _ => Ok(false),
+            _ => Ok((false, first_hand)),
         }
     }
 
@@ -114,7 +120,10 @@ impl Registry {
     fn load(&mut self, as_of: Index, digest: u128, kept: Vec<(Vec<u8>, Vec<u8>)>) {
         // Rules that nobody understands let nobody in: a later version may have made them.
         let user = |rules: &[u8]| User::parse(rules).unwrap_or_else(|_| User::nobody());
-        self.users = Users::new(kept.iter().map(|(name, rules)| (name.clone(), user(rules))));
+        let users = Users::new(kept.iter().map(|(name, rules)| (name.clone(), user(rules))));
+        let (before, after) = (self.users.default_account(), users.default_account());
+        self.default_changed |= !lets_in_alike(&before.user, &after.user);
+        self.users = users;
         self.kept = kept;
         (self.as_of, self.digest) = (as_of, digest);
     }
@@ -128,11 +137,19 @@ fn pairs(mut items: Items<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
 }
 
+/// Whether what lets a user in is the same.
+fn lets_in_alike(one: &User, other: &User) -> bool {
+    one.enabled() == other.enabled() && one.passwords() == other.passwords()
+}
+
 /// Whether a command may be answered before anybody knows who may do what: it tells nothing of keys and changes
 /// nothing beyond its connection.
 fn is_harmless(spec: &Spec, args: &Args<'_>) -> bool {
     let logs_in = spec.id == CommandId::Auth || (spec.id == CommandId::Hello && args.len() > 2);
-    spec.scope == Scope::Connection && !spec.has(command::spec::flag::ADMIN) && !logs_in
+    // Doors ask for an echo to learn whether somebody has come in.
+    let shows = matches!(spec.id, CommandId::Echo | CommandId::MemoryStats);
+    let own = spec.scope == Scope::Connection && !spec.has(command::spec::flag::ADMIN);
+    own && !logs_in && !shows
 }
 
 impl Engine {
@@ -140,6 +157,11 @@ impl Engine {
     /// know them yet, and lets nobody do anything.
     pub fn users_known(&self) -> Option<(Index, u128)> {
         self.registry.known.then_some((self.registry.as_of, self.registry.digest))
+    }
+
+    /// Whether the group that keeps the users is this engine's.
+    fn is_keeper(&self) -> bool {
+        self.partition(KEEPER).is_some()
     }
 
     /// Whether this engine knows of the users what the replica here does.
@@ -163,6 +185,15 @@ impl Engine {
         !self.registry.ready() && !is_harmless(spec, args) && self.now.mono < self.loaded_by()
     }
 
+    /// A client that was let in without having said who it is stays in, also once others would have to.
+    pub(super) fn keep_in(&mut self, client: ClientId) {
+        let password = self.config.server.password.as_deref();
+        let open = self.registry.known && self.registry.users.open(password);
+        if let Some(state) = self.sessions.client_mut(client) {
+            state.connection.authenticated |= open;
+        }
+    }
+
     /// Until when commands wait, and logins with them.
     fn loaded_by(&self) -> Instant {
         self.begun_at.plus(self.config.timing.patience)
@@ -174,8 +205,8 @@ impl Engine {
         let (users, connection) = (&registry.users, &client.connection);
         let password = self.config.server.password.as_deref();
         let ready = registry.ready() || is_harmless(spec, args);
-        if spec.has(command::spec::flag::NO_AUTH) && ready {
-            return None;
+        if spec.has(command::spec::flag::NO_AUTH) {
+            return (!ready).then_some(Bar::Loading);
         }
         if !connection.admitted(users, password) {
             return Some(Bar::NoLogin);
@@ -205,7 +236,8 @@ impl Engine {
             None => Some(registry.ask_at),
         };
         let loaded = (!registry.ready()).then(|| self.loaded_by()).filter(|at| *at > self.now.mono);
-        let hearsay = (!registry.ready()).then(|| registry.hearsay_at.max(self.loaded_by()));
+        let guesses = !registry.ready() && self.is_keeper();
+        let hearsay = guesses.then(|| registry.hearsay_at.max(self.loaded_by()));
         ask.into_iter().chain(loaded).chain(hearsay).min()
     }
 }
@@ -269,10 +301,12 @@ impl Turn<'_> {
         for answer in engine.sessions.take_own() {
             heard = engine.registry.asked_at.take();
             match engine.registry.take(&answer) {
-                Ok(news) => {
-                    engine.registry.known = true;
+                Ok((news, first_hand)) => {
+                    let registry = &mut engine.registry;
+                    registry.known |= first_hand;
+                    registry.hearsay |= !first_hand;
                     changed |= news;
-                    engine.registry.ask_at = now.plus(ASK_EVERY);
+                    registry.ask_at = now.plus(if registry.known { ASK_EVERY } else { ASK_AGAIN });
                 }
                 // There is no leader, or it does not know yet that it is.
                 Err(Malformed) => engine.registry.ask_at = now.plus(ASK_AGAIN),
@@ -305,25 +339,38 @@ impl Turn<'_> {
         let engine = &mut *self.engine;
         let now = engine.now.mono;
         let due = now >= engine.loaded_by() && now >= engine.registry.hearsay_at;
-        if engine.registry.known || !due {
+        // The other engines of this node hear of it from the one whose disk would know.
+        if engine.registry.known || !due || !engine.is_keeper() {
             return;
         }
         engine.registry.hearsay_at = now.plus(ASK_AGAIN);
         let peers = engine.pulse.peers();
-        let knows = peers.iter().find(|peer| peer.users && peer.alive).map(|peer| peer.node);
+        let knows: Vec<NodeId> =
+            peers.iter().filter(|peer| peer.users && peer.alive).map(|peer| peer.node).collect();
         let registry = &mut engine.registry;
-        match knows {
-            None if !registry.on_disk && !registry.users.restricted() => {
-                registry.urgent |= !registry.hearsay;
-                registry.hearsay = true;
-            }
-            Some(node) => {
-                // Nobody is let in as if there were no users, once there are some.
-                registry.hearsay &= registry.users.restricted();
+        if !knows.is_empty() {
+            // Nobody is let in as if there were no users, once there are some.
+            registry.hearsay &= registry.users.restricted();
+            for node in knows {
                 message::send(&mut self.out.sends, node.0, &Message::AskUsers);
             }
-            None => {}
+        } else if !registry.on_disk && !registry.users.restricted() {
+            registry.urgent |= !registry.hearsay;
+            registry.hearsay = true;
         }
+    }
+
+    /// What an engine of this node is told that asks for users while no leader can be asked; nothing, if that is no
+    /// question for them or there is nothing to tell.
+    pub(super) fn told_by_hearsay(&self, spec: &Spec, proto: Proto) -> Option<Vec<u8>> {
+        let registry = &self.engine.registry;
+        if spec.id != CommandId::AclStored || registry.known || !registry.hearsay {
+            return None;
+        }
+        let mut told = Vec::new();
+        let mut reply = Reply::new(&mut told, proto);
+        put_users(registry.as_of, registry.digest, Some(&registry.kept), true, &mut reply);
+        Some(told)
     }
 
     /// Another node has no leader to ask.
@@ -334,7 +381,7 @@ impl Turn<'_> {
         }
         let mut told = Vec::new();
         let mut reply = Reply::new(&mut told, Proto::Resp2);
-        put_users(registry.as_of, registry.digest, Some(&registry.kept), &mut reply);
+        put_users(registry.as_of, registry.digest, Some(&registry.kept), false, &mut reply);
         message::send(&mut self.out.sends, from.0, &Message::Users { told: &told });
     }
 
@@ -344,7 +391,7 @@ impl Turn<'_> {
         if registry.known {
             return Ok(());
         }
-        let changed = registry.take(told)?;
+        let (changed, _) = registry.take(told)?;
         registry.urgent |= !registry.hearsay;
         registry.hearsay = true;
         if changed {
@@ -356,12 +403,22 @@ impl Turn<'_> {
     /// Connections are those of users as they are now; those of users that are no more are closed.
     fn follow_users(&mut self) {
         let engine = &mut *self.engine;
+        let default_changed = core::mem::take(&mut engine.registry.default_changed);
         let users = &engine.registry.users;
         for (id, client) in engine.sessions.iter_mut() {
-            let Some(account) = &client.connection.account else { continue };
-            match users.find(&account.name) {
-                Some(now) => client.connection.account = Some(now.clone()),
-                None => self.out.closes.push(id),
+            let before = client.connection.account.clone();
+            let after = before.as_ref().and_then(|account| users.find(&account.name));
+            // A door shows at each request who asks, and asks on by what was right before.
+            let shown_anew = client.connection.within
+                && match (&before, after) {
+                    (Some(before), Some(after)) => !lets_in_alike(&before.user, &after.user),
+                    _ => default_changed,
+                };
+            if shown_anew || (before.is_some() && after.is_none()) {
+                client.closing = true;
+                self.out.closes.push(id);
+            } else {
+                client.connection.account = after.cloned();
             }
         }
         self.out.events.push(Event::UsersChanged { as_of: engine.registry.as_of });

@@ -45,23 +45,32 @@ pub(super) fn tell(group: &Group, args: &Args<'_>, reply: &mut Reply<'_>) {
     let digest = group.store.digest_of(Keyspace::USERS);
     let known = args.get(2) == Some(format!("{digest:032x}").as_bytes());
     let users = (!known).then(|| kept_users(&group.store));
-    put_users(group.applied(), digest, users.as_deref(), reply);
+    put_users(group.applied(), digest, users.as_deref(), false, reply);
 }
 
-/// Tells the users of a place in the log: the place, their digest, and names and rules in turns, or null.
+/// Tells the users of a place in the log: the place, their digest, and names and rules in turns, or null. One more element
+/// says that whoever tells has it by hearsay.
 pub(crate) fn put_users(
     place: Index,
     digest: u128,
     users: Option<&[(Vec<u8>, Vec<u8>)]>,
+    hearsay: bool,
     reply: &mut Reply<'_>,
 ) {
-    reply.array(3);
+    reply.array(3 + usize::from(hearsay));
     reply.count(place.0);
     reply.bulk(format!("{digest:032x}").as_bytes());
-    let Some(users) = users else { return reply.null() };
-    reply.array(2 * users.len());
-    for (name, rules) in users {
-        reply.bulk(name);
-        reply.bulk(rules);
+    match users {
+        None => reply.null(),
+        Some(users) => {
+            reply.array(2 * users.len());
+            for (name, rules) in users {
+                reply.bulk(name);
+                reply.bulk(rules);
+            }
+        }
+    }
+    if hearsay {
+        reply.bulk(b"hearsay");
     }
 }

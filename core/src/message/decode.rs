@@ -7,7 +7,7 @@ use super::{
     Sequence, TAKE_OVER, Ticket, USERS, VOTE, Vote, check,
 };
 use crate::bytes::{Malformed, Reader};
-use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
+use crate::ids::{ClientId, GroupId, Index, KEYSPACES, Keyspace, Life, NodeId, Term};
 use crate::resp::Proto;
 use crate::time::WallTime;
 
@@ -39,15 +39,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Malfo
 fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
     let mut reader = reader;
     let message = match kind {
-        BEAT => Message::Beat(Beat {
-            life: Life(reader.u64()?),
-            knows: Life(reader.u64()?),
-            stalled: flag(reader.u8()?)?,
-            hears: flag(reader.u8()?)?,
-            users: flag(reader.u8()?)?,
-            leads: reader.u64()?,
-            wall: WallTime(reader.u64()?),
-        }),
+        BEAT => Message::Beat(take_beat(&mut reader)?),
         ASK_LEADS => Message::AskLeads,
         ASK_USERS => Message::AskUsers,
         USERS => Message::Users { told: reader.bytes()? },
@@ -96,7 +88,7 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             group: GroupId(reader.u32()?),
             ticket: take_ticket(&mut reader)?,
             proto: take_proto(&mut reader)?,
-            keyspace: Keyspace(reader.u8()?),
+            keyspace: take_keyspace(&mut reader)?,
             args: reader.bytes()?,
         }),
         HANDBACK => Message::Handback(Handback {
@@ -167,6 +159,23 @@ fn take_chunk<'a>(reader: &mut Reader<'a>) -> Result<Chunk<'a>, Malformed> {
     })
 }
 
+fn take_keyspace(reader: &mut Reader<'_>) -> Result<Keyspace, Malformed> {
+    let number = reader.u8()?;
+    if number < KEYSPACES { Ok(Keyspace(number)) } else { Err(Malformed) }
+}
+
+fn take_beat(reader: &mut Reader<'_>) -> Result<Beat, Malformed> {
+    Ok(Beat {
+        life: Life(reader.u64()?),
+        knows: Life(reader.u64()?),
+        stalled: flag(reader.u8()?)?,
+        hears: flag(reader.u8()?)?,
+        users: flag(reader.u8()?)?,
+        leads: reader.u64()?,
+        wall: WallTime(reader.u64()?),
+    })
+}
+
 fn take_forward<'a>(reader: &mut Reader<'a>) -> Result<Forward<'a>, Malformed> {
     let group = GroupId(reader.u32()?);
     let term = Term(reader.u64()?);
@@ -174,7 +183,7 @@ fn take_forward<'a>(reader: &mut Reader<'a>) -> Result<Forward<'a>, Malformed> {
     let (place, id) = (reader.u64()?, reader.u64()?);
     let write = if flag(reader.u8()?)? { Some(take_sequence(reader)?) } else { None };
     let proto = take_proto(reader)?;
-    let keyspace = Keyspace(reader.u8()?);
+    let keyspace = take_keyspace(reader)?;
     let args = reader.bytes()?;
     Ok(Forward { group, term, life, attempt, place, id, write, proto, keyspace, args })
 }

@@ -71,9 +71,7 @@ impl Prompt {
                 match editor.readline(text) {
                     Ok(line) => {
                         // Passwords are not written down.
-                        let lower = line.trim_start().to_ascii_lowercase();
-                        let tells = ["auth", "hello", "acl setuser"];
-                        if !tells.iter().any(|command| lower.starts_with(command)) {
+                        if !tells_password(&line) {
                             let _ = editor.add_history_entry(&line);
                             if let Some(path) = history {
                                 let _ = editor.save_history(path);
@@ -173,5 +171,16 @@ mod tests {
         ] {
             assert_eq!(hint(&words, line).as_deref(), expected, "{line:?}");
         }
+    }
+}
+
+/// Whether a line may hold a password.
+fn tells_password(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let mut words = lower.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    match words.next() {
+        Some("auth" | "hello") => true,
+        Some("acl") => words.next() == Some("setuser"),
+        _ => false,
     }
 }

@@ -118,7 +118,7 @@ impl Caller {
 
     /// Whether the caller may know what is not asked of the engines: not before it has said who it is.
     async fn allow(&mut self) -> Result<(), Refusal> {
-        self.session.ask(&["PING"]).await.map(|_| ())
+        self.session.has_come_in().await
     }
 
     /// Whether the node may be stopped from where this caller is.

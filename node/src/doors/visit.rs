@@ -53,14 +53,15 @@ impl Visit {
         Ok(Asked { visit: self, login, session: Some(session) })
     }
 
-    /// Whether the request may be answered: what is not asked of the engines is no secret from those who may.
+    /// Whether the request may be answered: what is not asked of the engines is no secret from those who have come in.
     pub(super) async fn allow(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.session(headers).await?.get().ask(&["PING"]).await?;
-        Ok(())
+        self.session(headers).await?.get().has_come_in().await
     }
 
     fn take(&self, login: Option<&Login>) -> Option<Session> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The engine hangs up on those whose user is another by now.
+        idle.retain_mut(|(_, session)| session.is_open());
         let at = idle.iter().position(|(given, _)| given.as_ref() == login)?;
         Some(idle.swap_remove(at).1)
     }

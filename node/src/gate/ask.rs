@@ -90,6 +90,14 @@ impl Session {
         self.ask(&["AUTH", &login.user, &login.password]).await.map(|_| ())
     }
 
+    /// Whether the caller has said who it is, if that is needed, whatever it may do.
+    pub async fn has_come_in(&mut self) -> Told<()> {
+        match self.ask(&["ECHO", ""]).await {
+            Ok(_) | Err(Refusal::Forbidden(_)) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// Any command; an error is a refusal.
     pub async fn ask<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Told<Answer> {
         match self.call(command).await? {

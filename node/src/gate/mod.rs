@@ -5,10 +5,12 @@ mod ask;
 mod watch;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::sync::oneshot;
 
 pub use ask::{Expiry, Login, Refusal, starts_with};
@@ -115,5 +117,14 @@ impl Session {
     /// Whether every command was answered, so that the next answer is that of the next command.
     pub fn in_step(&self) -> bool {
         self.owed == 0
+    }
+
+    /// Whether the engine has not hung up. Nothing may be owed.
+    pub fn is_open(&mut self) -> bool {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        // An answer that nobody has asked for would be one too many as well.
+        Pin::new(&mut self.pipe).poll_read(&mut context, &mut buffer).is_pending()
     }
 }

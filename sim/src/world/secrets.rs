@@ -37,8 +37,8 @@ fn outcome(secret: &Secret) -> SecretOutcome {
         Given::Password(password) => format!("$sim${}", String::from_utf8_lossy(password)),
         Given::Sha256(hash) => format!("$sim${hash}"),
     };
-    match &secret.against {
-        None => SecretOutcome::Hash(hash),
-        Some(hashes) => SecretOutcome::Match(hashes.iter().position(|known| *known == hash)),
+    match secret.against.iter().position(|known| *known == hash) {
+        None if secret.make => SecretOutcome::Hash(hash),
+        found => SecretOutcome::Match(found),
     }
 }

@@ -21,6 +21,8 @@ pub const DEFAULT: &[u8] = b"default";
 
 /// Users of a cluster, at most.
 pub const MOST_USERS: u64 = 1024;
+/// Bytes of a password, at most.
+pub const MOST_PASSWORD: usize = 4 << 10;
 /// Bytes of the rules of one user, at most.
 pub const MOST_BYTES: usize = 16 << 10;
 

@@ -105,12 +105,13 @@ impl Permissions {
         if self.keys.iter().any(everything) {
             return if glob == b"*" { Ok(()) } else { Err(AFTER_ALL_KEYS) };
         }
-        if read && write && glob == b"*" {
-            self.keys.clear();
-        }
         match self.keys.iter_mut().find(|key| key.glob == glob) {
             Some(key) => (key.read, key.write) = (key.read || read, key.write || write),
             None => self.keys.push(KeyPattern { read, write, glob: glob.to_vec() }),
+        }
+        // Beside all keys no others mean anything, however that came about.
+        if self.keys.iter().any(everything) {
+            self.keys.retain(everything);
         }
         Ok(())
     }
@@ -154,7 +155,8 @@ impl Permissions {
             let within = |key: &KeyPattern| {
                 key.read && (key.glob == b"*" || glob.is_some_and(|glob| glob == key.glob))
             };
-            if !self.keys.iter().any(within) {
+            let one = glob.is_some_and(|glob| is_plain(glob) && self.may(glob, true, false));
+            if !one && !self.keys.iter().any(within) {
                 return Err(Denied::Key(1));
             }
         }
@@ -204,11 +206,17 @@ impl Permissions {
 /// Appends words, with spaces between them and before the first if something stands there already.
 pub(super) fn put_words(text: &mut Vec<u8>, words: impl Iterator<Item = Vec<u8>>) {
     for word in words {
-        if text.last().is_some_and(|last| *last != b'(') {
+        // A selector has just begun: no word has a space in it.
+        if !text.is_empty() && !text.ends_with(b" (") {
             text.push(b' ');
         }
         text.extend_from_slice(&word);
     }
+}
+
+/// Whether a glob stands for itself alone.
+fn is_plain(glob: &[u8]) -> bool {
+    !glob.iter().any(|byte| b"*?[\\".contains(byte))
 }
 
 fn is_pattern(glob: &[u8]) -> bool {

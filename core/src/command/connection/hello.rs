@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::command::access::{Account, DEFAULT, Passwords};
+use crate::command::access::{Account, DEFAULT, MOST_PASSWORD, Passwords};
 use crate::command::connection::{Connection, Effect, Facts, VERSION, integer};
 use crate::resp::{Args, Proto, Reply};
 
@@ -188,12 +189,18 @@ fn readable(name: &[u8]) -> bool {
 }
 
 /// A login that is to be looked into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Login {
     /// What was given.
     pub password: Vec<u8>,
     /// What a slow hash makes of each of the right ones. None: there is no such user, or it may not come in.
     pub hashes: Vec<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("hashes", &self.hashes.len()).finish_non_exhaustive()
+    }
 }
 
 /// How a login stands.
@@ -204,10 +211,14 @@ enum Verdict<'a> {
 }
 
 fn admit<'a>(user: &[u8], password: &[u8], facts: &Facts<'a>) -> Verdict<'a> {
+    if password.len() > MOST_PASSWORD {
+        return Verdict::Wrong;
+    }
     let account = facts.users.find(user).filter(|account| account.user.enabled());
+    let of_settings = || facts.password.is_none_or(|secret| same(password, secret));
     let right = match account.map(|account| account.user.passwords()) {
         Some(Passwords::NotNeeded) => true,
-        Some(Passwords::OfSettings) => facts.password.is_none_or(|secret| same(password, secret)),
+        Some(Passwords::OfSettings) if of_settings() => true,
         hashed => {
             let hashes = match hashed {
                 Some(Passwords::Hashes(hashes)) => hashes.as_slice(),

@@ -6,9 +6,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use driftless_core::NodeId;
 use driftless_core::latency::Histogram;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use super::{Allowed, cluster, peers};
 use crate::clock;
 use crate::doors::House;
+use crate::doors::visit::Visit;
 
 /// Between two messages.
 const EVERY: Duration = Duration::from_secs(1);
@@ -43,13 +45,16 @@ pub(super) async fn page(_: Allowed) -> Response {
 pub(super) async fn live(
     State(house): State<Arc<House>>,
     _: Allowed,
+    Extension(visit): Extension<Arc<Visit>>,
     headers: HeaderMap,
 ) -> Response {
-    let listener = Listener { house, pass: headers.get(header::AUTHORIZATION).cloned(), heard: 0 };
+    let listener = Listener { house, visit, headers, heard: 0 };
     let messages = stream::unfold((listener, true), |(mut listener, first)| async move {
         if !first {
             tokio::time::sleep(EVERY).await;
         }
+        // Who may not any more hears no more.
+        listener.visit.allow(&listener.headers).await.ok()?;
         let message = format!("data: {}\n\n", listener.state().await);
         Some((Ok::<_, Infallible>(Bytes::from(message)), (listener, false)))
     });
@@ -60,8 +65,9 @@ pub(super) async fn live(
 /// Somebody who listens.
 struct Listener {
     house: Arc<House>,
-    /// What they have shown, to be shown to the other nodes.
-    pass: Option<HeaderValue>,
+    visit: Arc<Visit>,
+    /// What they have shown of who they are, to be shown to the other nodes as well.
+    headers: HeaderMap,
     /// The last event they have heard of.
     heard: u64,
 }
@@ -78,7 +84,7 @@ impl Listener {
         });
         let asked = others.map(|(node, member)| {
             let address = (member.address.ip(), member.about.http).into();
-            let pass = self.pass.clone();
+            let pass = self.headers.get(header::AUTHORIZATION).cloned();
             let tls = &house.tls;
             async move { (*node, peers::stats(tls, address, pass).await) }
         });

@@ -136,7 +136,8 @@ async fn authenticate(caller: &mut Caller, asked: &Asked) -> String {
     let login = Login::new(&given(&asked.user), &given(&asked.password));
     match caller.session.authenticate(&login).await {
         Ok(()) => success(node, json!({"message": "Authenticated"})),
-        Err(_) => error(node, None, "Wrong password"),
+        Err(Refusal::NotAllowed(_)) => error(node, None, "Wrong password"),
+        Err(refusal) => error(node, None, &told(&refusal)),
     }
 }
 

@@ -93,7 +93,8 @@ async fn on_key(caller: &mut Caller, key: &str, asked: Asked<'_>) -> String {
 async fn authenticate(caller: &mut Caller, user: &str, password: &str) -> String {
     match caller.session.authenticate(&Login::new(user, password)).await {
         Ok(()) => json!({"status": "OK"}).to_string(),
-        Err(_) => error("Wrong password"),
+        Err(Refusal::NotAllowed(_)) => error("Wrong password"),
+        Err(refusal) => error(&told(&refusal)),
     }
 }
 
