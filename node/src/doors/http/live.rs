@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::{Value, json};
 
+use super::problem::Problem;
 use super::{Allowed, cluster, peers};
 use crate::clock;
 use crate::doors::House;
@@ -32,7 +33,10 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; script-src 'unsafe
                       style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /`
-pub(super) async fn page(_: Allowed) -> Response {
+pub(super) async fn page(allowed: Result<Allowed, Problem>) -> Response {
+    if let Err(problem) = allowed {
+        return problem.page();
+    }
     let head = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -27,9 +27,43 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// As people read it.
+    pub(super) fn page(self) -> Response {
+        let (title, detail) = (self.title(), escape(&self.detail));
+        let hint = match self.status {
+            StatusCode::UNAUTHORIZED => {
+                "Load this page again to be asked for a user and a password."
+            }
+            StatusCode::FORBIDDEN => "Another user may be allowed to see this page.",
+            _ => "Load this page again in a while.",
+        };
+        let page = format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Driftless</title>\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <style>:root {{ color-scheme: light dark }} \
+             body {{ font: 16px/1.5 system-ui, sans-serif; margin: 15vh auto; max-width: 32rem; padding: 0 1.25rem }}\
+             </style><h1>Driftless</h1><p><strong>{title}</strong>: {detail}</p><p>{hint}</p></html>"
+        );
+        let mut response = self.into_response();
+        let kind = HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = page.into();
+        response
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Problem")
+    }
+
     pub(super) fn wrong_method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "This path is asked in another way")
     }
+}
+
+/// Text that stands in a page.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 impl From<Refusal> for Problem {
@@ -51,8 +85,8 @@ impl From<Refusal> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let title = self.title();
         let Self { status, detail } = self;
-        let title = status.canonical_reason().unwrap_or("Problem");
         let body = json!({
             "type": "about:blank",
             "title": title,

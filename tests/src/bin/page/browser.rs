@@ -1,9 +1,11 @@
 //! A browser without a window, driven through chromedriver by the WebDriver protocol (W3C, 2018).
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,6 +17,9 @@ use serde_json::{Value, json};
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const RETURN: &str = "\u{e007}";
 
+/// How long a browser may take to end.
+const GOODBYE: Duration = Duration::from_secs(10);
+
 /// A browser with one page. It ends with the value that stands for it.
 pub(crate) struct Browser {
     driver: Child,
@@ -23,8 +28,8 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one. Panics if there is no `chromedriver` to be found.
-    pub(crate) fn start() -> Self {
+    /// Starts one, if it runs on this machine. Panics if there is no `chromedriver` to be found.
+    pub(crate) fn start() -> Option<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={}", address.port()));
@@ -39,13 +44,19 @@ impl Browser {
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
         }}});
-        let begun = browser.ask("POST", "/session", &wanted);
-        browser.session = begun["sessionId"].as_str().expect("a session has a name").to_owned();
-        browser
+        let kind = [("content-type", "application/json")];
+        let begun =
+            request(address, "POST", "/session", &kind, wanted.to_string().as_bytes()).json();
+        if let Some(name) = begun["value"]["sessionId"].as_str() {
+            browser.session = name.to_owned();
+            return Some(browser);
+        }
+        eprintln!("{begun}");
+        None
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let kind = [("content-type", "application/json")];
         let answer = request(self.address, method, path, &kind, body.as_bytes());
         let mut said = answer.json();
@@ -130,8 +141,15 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.of_page("DELETE", "", &Value::Null);
+        // The browser ends with its session, also where the page was not as it should be.
+        let end = format!(
+            "DELETE /session/{} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n",
+            self.session, self.address
+        );
+        if let Ok(mut stream) = TcpStream::connect(self.address) {
+            let _ = stream.set_read_timeout(Some(GOODBYE));
+            let _ = stream.write_all(end.as_bytes());
+            let _ = stream.read(&mut [0; 1024]);
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
