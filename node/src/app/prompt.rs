@@ -153,6 +153,17 @@ impl Highlighter for Assistant {
     }
 }
 
+/// Whether a line may hold a password.
+fn tells_password(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let mut words = lower.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    match words.next() {
+        Some("auth" | "hello") => true,
+        Some("acl") => words.next() == Some("setuser"),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,15 +183,16 @@ mod tests {
             assert_eq!(hint(&words, line).as_deref(), expected, "{line:?}");
         }
     }
-}
 
-/// Whether a line may hold a password.
-fn tells_password(line: &str) -> bool {
-    let lower = line.to_ascii_lowercase();
-    let mut words = lower.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    match words.next() {
-        Some("auth" | "hello") => true,
-        Some("acl") => words.next() == Some("setuser"),
-        _ => false,
+    #[test]
+    fn lines_with_passwords_are_known() {
+        for line in
+            ["AUTH x", " auth a b", "HELLO 3 AUTH a b", "acl  SetUser bob >x", "\"acl\"\tsetuser"]
+        {
+            assert!(tells_password(line), "{line}");
+        }
+        for line in ["", "GET auth", "ACL LIST", "author"] {
+            assert!(!tells_password(line), "{line}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod beside_redis;
 mod crashes;
+mod doors;
 mod idle;
 mod table;
 
@@ -24,6 +25,8 @@ enum Command {
     Crashes(crashes::Crashes),
     /// Compares the processor time of a command with that of redis-server.
     BesideRedis(beside_redis::BesideRedis),
+    /// Measures what a request costs a node by each of its doors.
+    Doors(doors::Doors),
     /// Measures three nodes with many groups and many connections that do nothing.
     Idle(idle::Idle),
     /// Holds connections open until its input ends: a part of `idle`, in a process with files of its own.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Crashes(arguments) => crashes::run(&arguments),
         Command::BesideRedis(arguments) => beside_redis::run(&arguments),
+        Command::Doors(arguments) => doors::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Hold(arguments) => idle::hold(&arguments),
     };

@@ -1,4 +1,4 @@
-//! A browser without a window, driven through chromedriver by the WebDriver protocol (W3C, 2018).
+//! A browser without a window, driven through chromedriver by the `WebDriver` protocol (W3C, 2018).
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use driftless_tests::cluster::{free_port, until};
 use driftless_tests::http::request;
 use serde_json::{Value, json};
 
-/// The key Tab, and Return, as WebDriver writes them.
+/// The key Tab, and Return, as `WebDriver` writes them.
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const RETURN: &str = "\u{e007}";
 
@@ -48,7 +48,7 @@ impl Browser {
         let begun =
             request(address, "POST", "/session", &kind, wanted.to_string().as_bytes()).json();
         if let Some(name) = begun["value"]["sessionId"].as_str() {
-            browser.session = name.to_owned();
+            name.clone_into(&mut browser.session);
             return Some(browser);
         }
         eprintln!("{begun}");
