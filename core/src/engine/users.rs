@@ -28,6 +28,8 @@ const KEEPER: GroupId = GroupId(1);
 const ASK_EVERY: Span = Span::millis(1_000);
 /// How soon it asks again if it was not told.
 const ASK_AGAIN: Span = Span::millis(250);
+/// How long it takes at most until hearsay has gone round.
+const HEARSAY_TAKES: Span = Span::millis(1_000);
 /// After so long no answer will come any more.
 const LOST_AFTER: Span = Span::millis(20_000);
 
@@ -182,7 +184,7 @@ impl Engine {
 
     /// Whether a command has to wait until it is known who may do what.
     pub(super) fn waits_for_users(&self, spec: &Spec, args: &Args<'_>) -> bool {
-        !self.registry.ready() && !is_harmless(spec, args) && self.now.mono < self.loaded_by()
+        !self.registry.ready() && !is_harmless(spec, args) && self.now.mono < self.given_up_at()
     }
 
     /// A client that was let in without having said who it is stays in, also once others would have to.
@@ -194,9 +196,14 @@ impl Engine {
         }
     }
 
-    /// Until when commands wait, and logins with them.
+    /// When a leader that can be asked has been waited for in vain for long enough.
     fn loaded_by(&self) -> Instant {
         self.begun_at.plus(self.config.timing.patience)
+    }
+
+    /// Until when commands wait: a little longer, so that what others have heard is heard here, in all engines of the node.
+    fn given_up_at(&self) -> Instant {
+        self.loaded_by().plus(HEARSAY_TAKES)
     }
 
     /// What keeps a client from running a command, if anything does.
@@ -235,7 +242,8 @@ impl Engine {
             None if registry.known && self.keeps_users() => None,
             None => Some(registry.ask_at),
         };
-        let loaded = (!registry.ready()).then(|| self.loaded_by()).filter(|at| *at > self.now.mono);
+        let given_up = (!registry.ready()).then(|| self.given_up_at());
+        let loaded = given_up.filter(|at| *at > self.now.mono);
         let guesses = !registry.ready() && self.is_keeper();
         let hearsay = guesses.then(|| registry.hearsay_at.max(self.loaded_by()));
         ask.into_iter().chain(loaded).chain(hearsay).min()
