@@ -3,6 +3,7 @@
 
 mod beside_redis;
 mod crashes;
+#[cfg(not(madsim))]
 mod doors;
 mod idle;
 mod table;
@@ -26,6 +27,7 @@ enum Command {
     /// Compares the processor time of a command with that of redis-server.
     BesideRedis(beside_redis::BesideRedis),
     /// Measures what a request costs a node by each of its doors.
+    #[cfg(not(madsim))]
     Doors(doors::Doors),
     /// Measures three nodes with many groups and many connections that do nothing.
     Idle(idle::Idle),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Crashes(arguments) => crashes::run(&arguments),
         Command::BesideRedis(arguments) => beside_redis::run(&arguments),
+        #[cfg(not(madsim))]
         Command::Doors(arguments) => doors::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Hold(arguments) => idle::hold(&arguments),
