@@ -222,6 +222,11 @@ impl Outbox {
         if most < timing.patience {
             self.quiet_rounds += 1;
         }
+        self.restart();
+    }
+
+    /// Everything is sent once more, and perhaps to somebody else.
+    fn restart(&mut self) {
         self.queue.rewind();
         self.begin_attempt();
         self.hint = None;
@@ -358,11 +363,17 @@ impl Outbox {
     /// Commands that nobody has taken for too long are answered with an error: surely not applied. A write
     /// that may have been waits until that is known.
     fn give_up_overdue(&mut self, id: GroupId, group: Option<&Group>, room: &mut Room<'_>) {
+        let mut unanswered = false;
         while let Some((overdue, proto)) = self.queue.next_overdue(room.now.mono) {
+            unanswered |= self.queue.is_flying(overdue);
             let origin = self.queue.finish(overdue).expect("only what is not done is overdue");
             room.answer(id, origin, proto, |reply| {
                 reply.error(group.map_or(NO_LEADER, |group| why_no_leader(&group.raft)));
             });
+        }
+        // Whoever did not answer this may have ended the attempt, and takes nothing more of it.
+        if unanswered {
+            self.restart();
         }
     }
 

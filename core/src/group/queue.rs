@@ -77,6 +77,11 @@ impl Queue {
         self.bytes
     }
 
+    /// Whether one is on its way.
+    pub(super) fn is_flying(&self, id: u64) -> bool {
+        id < self.next
+    }
+
     /// How many are on their way.
     pub(super) fn flying(&self) -> usize {
         self.flying
