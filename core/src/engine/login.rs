@@ -202,6 +202,11 @@ impl Turn<'_> {
 
     /// ACL SETUSER: passwords among its words are hashed before anything is written.
     pub(super) fn on_set_user(&mut self, asked: &Asked<'_>) {
+        // Whatever is taken is gone through by every replica.
+        if asked.args.len() > MOST_WORDS || asked.args.bytes_len() > 2 * MOST_BYTES {
+            let text = "ERR too many rules in one ACL SETUSER";
+            return self.answer_error(asked.ticket, asked.proto, text);
+        }
         let users = &self.engine.registry.users;
         let known = match users.find(asked.args.at(2)).map(|account| account.user.passwords()) {
             Some(Passwords::Hashes(hashes)) => hashes.clone(),
@@ -209,10 +214,8 @@ impl Turn<'_> {
         };
         let rules = asked.args.iter().skip(3);
         let secrets: Vec<Secret> = rules.filter_map(|rule| secret_of(rule, &known)).collect();
-        // Whatever is taken is gone through by every replica.
-        let long = asked.args.len() > MOST_WORDS || asked.args.bytes_len() > 2 * MOST_BYTES;
-        if long || secrets.len() > MOST_SECRETS {
-            let text = "ERR too many rules or passwords in one ACL SETUSER";
+        if secrets.len() > MOST_SECRETS {
+            let text = "ERR too many passwords in one ACL SETUSER";
             return self.answer_error(asked.ticket, asked.proto, text);
         }
         if secrets.is_empty() {

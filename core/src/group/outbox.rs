@@ -371,8 +371,9 @@ impl Outbox {
                 reply.error(group.map_or(NO_LEADER, |group| why_no_leader(&group.raft)));
             });
         }
-        // Whoever did not answer this may have ended the attempt, and takes nothing more of it.
-        if unanswered {
+        // Whoever did not answer this may have ended the attempt, and takes nothing more of it. Where something else is on
+        // its way the silence about that will tell; not to be in a hurry spares a leader that is stuck.
+        if unanswered && self.queue.flying() == 0 {
             self.restart();
         }
     }
