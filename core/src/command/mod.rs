@@ -16,4 +16,4 @@ pub use data::{
 pub use id::{CommandId, Merge, Scope};
 pub use merge::merge;
 pub use spec::Spec;
-pub use table::{COUNT, Unresolved, all, key_positions, lookup, resolve, subcommand};
+pub use table::{COUNT, Unresolved, all, every, key_positions, lookup, resolve, subcommand};

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::command::id::CommandId;
-use crate::command::spec::{Spec, category};
+use crate::command::spec::category;
 use crate::command::table;
 
 const UNKNOWN: &str = "Unknown command or category name in ACL";
@@ -57,7 +57,7 @@ impl Commands {
         }
         if let Some(category) = name.strip_prefix('@') {
             let bit = category_named(category).ok_or(UNKNOWN)?;
-            for spec in every().filter(|spec| spec.all_categories() & bit != 0) {
+            for spec in table::every().filter(|spec| spec.all_categories() & bit != 0) {
                 self.set(spec.id, allow);
             }
         } else if let Some((container, sub)) = name.split_once('|') {
@@ -88,11 +88,6 @@ impl Commands {
             self.allowed[word] &= !bit;
         }
     }
-}
-
-/// All commands and subcommands.
-fn every() -> impl Iterator<Item = &'static Spec> {
-    table::all().flat_map(|spec| core::iter::once(spec).chain(spec.subcommands))
 }
 
 /// Categories of Redis that have no commands here yet.

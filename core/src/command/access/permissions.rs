@@ -33,6 +33,13 @@ struct KeyPattern {
     glob: Vec<u8>,
 }
 
+impl KeyPattern {
+    /// Whether nothing is left to allow beside it.
+    fn is_everything(&self) -> bool {
+        self.read && self.write && self.glob == b"*"
+    }
+}
+
 /// Commands, and the keys and channels on which they may be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permissions {
@@ -59,8 +66,7 @@ impl Permissions {
 
     /// Whether there is nothing that they do not permit.
     pub(super) fn is_all(&self) -> bool {
-        let everything = |key: &KeyPattern| key.read && key.write && key.glob == b"*";
-        self.commands.is_all() && self.keys.iter().any(everything)
+        self.commands.is_all() && self.keys.iter().any(KeyPattern::is_everything)
     }
 
     /// Takes one more rule.
@@ -101,8 +107,7 @@ impl Permissions {
         if !is_pattern(glob) {
             return Err(SYNTAX);
         }
-        let everything = |key: &KeyPattern| key.read && key.write && key.glob == b"*";
-        if self.keys.iter().any(everything) {
+        if self.keys.iter().any(KeyPattern::is_everything) {
             return if glob == b"*" { Ok(()) } else { Err(AFTER_ALL_KEYS) };
         }
         match self.keys.iter_mut().find(|key| key.glob == glob) {
@@ -110,8 +115,8 @@ impl Permissions {
             None => self.keys.push(KeyPattern { read, write, glob: glob.to_vec() }),
         }
         // Beside all keys no others mean anything, however that came about.
-        if self.keys.iter().any(everything) {
-            self.keys.retain(everything);
+        if self.keys.iter().any(KeyPattern::is_everything) {
+            self.keys.retain(KeyPattern::is_everything);
         }
         Ok(())
     }

@@ -170,8 +170,8 @@ fn cat(args: &Args<'_>, reply: &mut Reply<'_>) {
     let Some(bit) = category_named(&lower) else {
         return reply.error_bytes(&[b"ERR Unknown category '", name, b"'"]);
     };
-    let every = command::all().flat_map(|spec| core::iter::once(spec).chain(spec.subcommands));
-    let found: Vec<&Spec> = every.filter(|spec| spec.all_categories() & bit != 0).collect();
+    let found: Vec<&Spec> =
+        command::every().filter(|spec| spec.all_categories() & bit != 0).collect();
     reply.array(found.len());
     for spec in found {
         reply.bulk(spec.name.as_bytes());

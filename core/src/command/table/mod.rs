@@ -41,6 +41,11 @@ pub fn all() -> impl Iterator<Item = &'static Spec> + Clone {
     PARTS.iter().flat_map(|part| part.iter())
 }
 
+/// All commands and subcommands.
+pub fn every() -> impl Iterator<Item = &'static Spec> {
+    all().flat_map(|spec| core::iter::once(spec).chain(spec.subcommands))
+}
+
 /// Places in the index: a power of two, at least three times the commands, so that chains are short.
 const PLACES: usize = 256;
 

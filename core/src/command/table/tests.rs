@@ -8,10 +8,6 @@ use crate::command::id::{CommandId, Scope};
 use crate::command::spec::flag;
 use crate::resp::{ArgsBuffer, Proto};
 
-fn every() -> Vec<&'static Spec> {
-    all().flat_map(|spec| core::iter::once(spec).chain(spec.subcommands)).collect()
-}
-
 /// The row found, and what it says: name, arity, keys; or the error.
 fn resolved(line: &str) -> String {
     let parts: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
@@ -111,7 +107,7 @@ fn the_table_is_sorted_and_every_row_makes_sense() {
 #[test]
 fn every_command_has_its_own_id() {
     let shared = [CommandId::Help, CommandId::ReplicaOf];
-    let mut ids: Vec<CommandId> = every().iter().map(|spec| spec.id).collect();
+    let mut ids: Vec<CommandId> = every().map(|spec| spec.id).collect();
     ids.retain(|id| !shared.contains(id));
     let count = ids.len();
     ids.sort_unstable();
