@@ -49,6 +49,10 @@ pub struct Server {
     pub most_clients: u64,
     /// Seconds of silence after which one is hung up on; 0: never.
     pub client_timeout: u64,
+    /// Bytes of answers that one may leave unread before it is hung up on.
+    pub client_output_bytes: u64,
+    /// How much the log tells, in Redis's words.
+    pub log_level: &'static str,
 }
 
 impl EngineConfig {

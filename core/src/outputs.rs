@@ -24,6 +24,8 @@ pub struct Outputs {
     pub closes: Vec<ClientId>,
     /// A client asked for the node to stop: at once if true, after handing leaderships over if not.
     pub shutdown: Option<bool>,
+    /// Settings that CONFIG SET has changed, and what they are now. Each engine of a node tells the same.
+    pub settings: Vec<(&'static str, String)>,
     /// Passwords to be hashed, or compared with hashes, beside the turns: that takes tens of milliseconds. Then
     /// [`crate::Turn::secrets_done`] is told.
     pub secrets: Vec<SecretWork>,
@@ -43,6 +45,7 @@ impl Outputs {
             && self.replies.filled.is_empty()
             && self.closes.is_empty()
             && self.shutdown.is_none()
+            && self.settings.is_empty()
             && self.secrets.is_empty()
             && self.disk.ops.is_empty()
             && self.events.is_empty()
@@ -55,6 +58,7 @@ impl Outputs {
         self.replies.clear();
         self.closes.clear();
         self.shutdown = None;
+        self.settings.clear();
         self.secrets.clear();
         self.disk.clear();
         self.events.clear();

@@ -21,6 +21,7 @@ struct Lane {
     synced: Vec<SyncToken>,
     replies: Vec<(u32, Vec<u8>)>,
     closes: Vec<u32>,
+    settings: Vec<(&'static str, String)>,
     wake: u64,
 }
 
@@ -45,8 +46,9 @@ impl Node {
                 .finish(now(1), &mut out)
                 .expect("nothing can be wrong with no files");
             let synced = syncs(&out).collect();
-            let (handoffs, replies, closes) = (Vec::new(), Vec::new(), Vec::new());
-            Lane { engine, out, handoffs, synced, replies, closes, wake: 0 }
+            let (handoffs, replies) = (Vec::new(), Vec::new());
+            let (closes, settings) = (Vec::new(), Vec::new());
+            Lane { engine, out, handoffs, synced, replies, closes, settings, wake: 0 }
         };
         let mut node = Self { now: MS, lanes: (0..2).map(lane).collect() };
         for at in 0..2 {
@@ -70,6 +72,7 @@ impl Node {
         lane.synced.extend(syncs(&lane.out));
         lane.wake = lane.out.wake_at.expect("there is always a next beat").0.0;
         lane.closes.extend(lane.out.closes.iter().map(|client| client.0));
+        lane.settings.append(&mut lane.out.settings);
         let replies = &mut lane.replies;
         lane.out.replies.drain(|client, bytes| replies.push((client, bytes.clone())));
         let mut handoffs = Vec::new();
@@ -171,9 +174,11 @@ fn figures_of_a_node_are_those_of_all_its_engines() {
 #[test]
 fn settings_and_connections_are_those_of_all_engines() {
     let mut node = Node::new();
-    assert_eq!(node.ask(0, "CONFIG SET timeout 77"), "+OK\r\n");
+    assert_eq!(node.ask(0, "CONFIG SET timeout 77 hz 5 loglevel Debug"), "+OK\r\n");
+    let told = [("timeout", "77".to_owned()), ("loglevel", "debug".to_owned())];
     for at in 0..2 {
         assert!(node.ask(at, "CONFIG GET timeout").ends_with("$2\r\n77\r\n"), "engine {at}");
+        assert_eq!(node.lanes[at].settings, told, "what takes effect is told to the driver");
     }
     let list = node.ask(1, "CLIENT LIST");
     let ids: Vec<u64> = list
@@ -194,10 +199,11 @@ fn settings_that_limits_decide_tell_the_limit_and_cannot_be_set() {
     let most = EngineConfig::new(ClusterId(7), NodeId(1)).limits.command_bytes.to_string();
     let shown = node.ask(0, "CONFIG GET proto-max-bulk-len");
     assert!(shown.ends_with(&format!("\r\n{most}\r\n")), "{shown}");
-    for line in ["CONFIG SET proto-max-bulk-len 1gb", "CONFIG SET maxclients 5"] {
+    for line in ["CONFIG SET proto-max-bulk-len 1gb", "CONFIG SET maxclients 5 port 7"] {
         let refused = node.ask(0, line);
         assert!(refused.ends_with("can't set immutable config\r\n"), "{refused}");
     }
+    assert!(node.lanes[0].settings.is_empty(), "all of them or none");
 }
 
 #[test]

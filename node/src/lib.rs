@@ -11,6 +11,7 @@ pub mod events;
 pub mod gate;
 pub mod gossip;
 pub mod link;
+pub mod live;
 pub mod log;
 pub mod net;
 pub mod node;

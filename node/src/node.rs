@@ -12,26 +12,24 @@ use driftless_core::config::{Bug, EngineConfig, Limits, Reads, Server};
 use driftless_core::placement::{Placement, Site};
 use driftless_core::rng::Seed;
 use driftless_core::{LaneId, NodeId};
-use tokio::net::lookup_host;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::{About, Board};
 use crate::clock::{self, Clock};
 use crate::disk::{Disk, DiskQueue, Disks};
 use crate::doors::{self, Doors, House};
-use crate::engine::{ClientLimits, Inbox, Lane, Note, drive, recover};
+use crate::engine::{Inbox, Lane, Note, drive, recover};
 use crate::error::NodeError;
 use crate::gate::Gate;
 use crate::gossip::Gossip;
-use crate::link::{Addresses, Links};
+use crate::link::{Addresses, Links, resolve};
+use crate::live::Live;
+use crate::log;
 use crate::net::{self, Datagrams, Door};
 use crate::settings::{Settings, Shared};
 use crate::tls::Tls;
 use crate::vault::Vault;
 
-/// How often the name of a peer that cannot be resolved is tried again, and how long to wait between.
-const RESOLVE_TRIES: u32 = 10;
-const RESOLVE_PAUSE: Duration = Duration::from_millis(500);
 /// How long gossip may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -61,7 +59,8 @@ pub async fn run(
     let seed = seed()?;
     let (shutdown, mut asked) = mpsc::channel(1);
     let board = Arc::new(board(&settings));
-    let lanes = Lanes { doors: ports.clients, inboxes: &inboxes, board: &board };
+    let live = Arc::new(Live::new(&settings));
+    let lanes = Lanes { doors: ports.clients, inboxes: &inboxes, board: &board, live: &live };
     let engines = start_engines(&settings, &mut disks, lanes, seed, &shutdown).await?;
     refused(&mut failed)?;
     let (tell, found) = mpsc::channel(8);
@@ -78,11 +77,21 @@ pub async fn run(
     let (leave, left) = oneshot::channel();
     let gossip = net::spawn(gossip.run(left));
     links.serve();
-    links.keep_asking(silent, tell);
+    links.keep_asking(silent, tell.clone());
+    links.keep_looking_up(&settings.peers, tell);
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
-    let _open = open_doors(&settings, ports.others, &inboxes, board, links, tls)?;
+    let house = House {
+        node: settings.node,
+        gate: Gate::new(inboxes.clone()),
+        board,
+        links,
+        tls,
+        followers: settings.followers,
+        live,
+    };
+    let _open = open_doors(&settings, ports.others, &inboxes, house)?;
     ready(&settings);
     let outcome = tokio::select! {
         biased;
@@ -178,6 +187,7 @@ struct Lanes<'a> {
     doors: Vec<Option<Door>>,
     inboxes: &'a [Arc<Inbox>],
     board: &'a Arc<Board>,
+    live: &'a Arc<Live>,
 }
 
 /// Starts each engine on a thread of its own and waits until all have recovered.
@@ -188,7 +198,7 @@ async fn start_engines(
     seed: Seed,
     shutdown: &mpsc::Sender<bool>,
 ) -> Result<Vec<Running>, NodeError> {
-    let Lanes { doors, inboxes, board } = lanes;
+    let Lanes { doors, inboxes, board, live } = lanes;
     let vault = Vault::start().map_err(NodeError::system("starting a thread"))?;
     let placement = Arc::new(board.placement.clone());
     let server = server(settings, seed);
@@ -199,7 +209,7 @@ async fn start_engines(
         let (tell, told) = oneshot::channel();
         let engine = StartingEngine {
             config: engine_config(settings, &server, lane),
-            limits: client_limits(settings),
+            live: live.clone(),
             settings: settings.clone(),
             placement: placement.clone(),
             seed: lane_seed(seed, lane),
@@ -231,28 +241,16 @@ fn open_doors(
     settings: &Settings,
     doors: Doors,
     engines: &[Arc<Inbox>],
-    board: Arc<Board>,
-    links: Arc<Links>,
-    tls: Arc<Tls>,
+    house: House,
 ) -> Result<oneshot::Sender<()>, NodeError> {
     let mut doors = doors;
     if settings.http_with_nodes {
-        doors.passed = Some(links.pass_on());
+        doors.passed = Some(house.links.pass_on());
     }
-    let house = Arc::new(House {
-        node: settings.node,
-        gate: Gate::new(engines.to_vec()),
-        board,
-        links,
-        tls,
-        followers: settings.followers,
-        client_timeout: settings.client_timeout,
-    });
     let engines = engines.to_vec();
     let (open, shut) = oneshot::channel::<()>();
-    let most = settings.max_clients as usize;
     let stay = async move {
-        if let Err(error) = doors::open(&house, doors, &engines, most) {
+        if let Err(error) = doors::open(&Arc::new(house), doors, &engines) {
             tracing::error!(%error, "the doors cannot be opened");
         }
         let _ = shut.await;
@@ -283,7 +281,7 @@ fn watch_engine(engine: Running, fatal: mpsc::Sender<NodeError>) -> oneshot::Rec
 /// What the thread of an engine starts from.
 struct StartingEngine {
     config: EngineConfig,
-    limits: ClientLimits,
+    live: Arc<Live>,
     settings: Settings,
     placement: Arc<Placement>,
     seed: Seed,
@@ -327,7 +325,7 @@ impl StartingEngine {
             inbox: self.inbox,
             engines: self.engines,
             disk: queue,
-            limits: self.limits,
+            live: self.live,
             vault: self.vault,
             board: self.board,
             shutdown: self.shutdown,
@@ -370,27 +368,26 @@ fn server(settings: &Settings, seed: Seed) -> Server {
         password: settings.password.clone().map(String::into_bytes),
         most_clients: u64::from(settings.max_clients),
         client_timeout: settings.client_timeout.as_secs(),
-    }
-}
-
-fn client_limits(settings: &Settings) -> ClientLimits {
-    ClientLimits {
-        count: (settings.max_clients as usize).div_ceil(settings.shared.engines as usize),
-        output_bytes: settings.client_output_bytes,
-        command_bytes: Limits::default().command_bytes,
+        client_output_bytes: settings.client_output_bytes as u64,
+        log_level: log::level_in_redis_words(&settings.log_level),
     }
 }
 
 async fn cluster_config(settings: &Settings) -> ClusterConfig {
     let mut seeds = Vec::new();
-    for peer in &settings.peers {
-        if let Some(address) = resolve(peer).await {
+    let asked: Vec<_> = settings
+        .peers
+        .iter()
+        .map(|peer| {
+            let name = peer.clone();
+            (peer, net::spawn(async move { resolve(&name).await }))
+        })
+        .collect();
+    for (peer, asked) in asked {
+        if let Ok(Some(address)) = asked.await {
             seeds.push(address);
         } else {
-            tracing::warn!(
-                peer,
-                "the name of a peer cannot be resolved: it will have to knock here"
-            );
+            tracing::warn!(peer, "the name of a peer cannot be resolved yet");
         }
     }
     ClusterConfig {
@@ -418,22 +415,6 @@ fn about(settings: &Settings) -> About {
         },
         grpc: settings.grpc_at.map_or(0, |at| at.port()),
     }
-}
-
-/// The address of a name; one that is not known yet may be soon, where machines start together.
-async fn resolve(peer: &str) -> Option<SocketAddr> {
-    if let Ok(address) = peer.parse() {
-        return Some(address);
-    }
-    for _ in 0..RESOLVE_TRIES {
-        if let Ok(mut found) = lookup_host(peer).await
-            && let Some(address) = found.next()
-        {
-            return Some(address);
-        }
-        tokio::time::sleep(RESOLVE_PAUSE).await;
-    }
-    None
 }
 
 /// Where everything lives: the same for all who have the same settings.

@@ -1,6 +1,6 @@
-//! A small HTTP client for tests: one request a connection.
+//! A small HTTP client for tests.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
@@ -31,7 +31,71 @@ impl Response {
     }
 }
 
-/// Asks, with lines of the head of its own.
+/// A connection on which one request comes after the other.
+#[derive(Debug)]
+pub struct Kept {
+    stream: BufReader<TcpStream>,
+    host: String,
+}
+
+impl Kept {
+    /// Connects to a server.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream), host: address.to_string() })
+    }
+
+    /// Asks, with lines of the head of its own. The error: there is no answer, or not all of it.
+    pub fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
+        let length = body.len().to_string();
+        let own = [("host", self.host.as_str()), ("content-length", &length)];
+        let lines = own.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let head = format!("{method} {path} HTTP/1.1\r\n{}\r\n", lines.collect::<String>());
+        let bytes = [head.as_bytes(), body].concat();
+        // The node may refuse what is too long before all of it is sent.
+        let sent = self.stream.get_mut().write_all(&bytes);
+        self.answer().or_else(|error| sent.and(Err(error)))
+    }
+
+    fn answer(&mut self) -> io::Result<Response> {
+        let first = self.line()?;
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line()?;
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        let status = status.expect("an answer begins with its code");
+        let mut response = Response { status, headers, body: Vec::new() };
+        match response.header("content-length") {
+            Some(length) => {
+                response.body.resize(length.parse().expect("a length is a number"), 0);
+                self.stream.read_exact(&mut response.body)?;
+            }
+            None => _ = self.stream.read_to_end(&mut response.body)?,
+        }
+        Ok(response)
+    }
+
+    /// The next line of the head, without its end.
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+/// Asks once, with lines of the head of its own.
 pub fn request(
     address: SocketAddr,
     method: &str,
@@ -39,50 +103,12 @@ pub fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Response {
-    let length = body.len().to_string();
-    let host = address.to_string();
-    let own = [("host", host.as_str()), ("connection", "close"), ("content-length", &length)];
-    let lines = own.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n"));
-    let head = format!("{method} {path} HTTP/1.1\r\n{}\r\n", lines.collect::<String>());
-    let mut stream = TcpStream::connect(address).expect("the door is open");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    // The node may refuse what is too long before all of it is sent.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-    let (mut answer, mut bytes) = (Vec::new(), [0; 16 << 10]);
-    // Not every server hangs up after its answer.
-    while let Ok(count @ 1..) = stream.read(&mut bytes) {
-        answer.extend_from_slice(&bytes[..count]);
-        if is_whole(&answer) {
-            break;
-        }
-    }
-    parse(&answer)
-}
-
-/// Whether an answer says how long it is, and is as long.
-fn is_whole(answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
-    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    length.and_then(|length| length.trim().parse().ok()) == Some(answer.len() - end - 4)
+    let headers = [&[("connection", "close")], headers].concat();
+    let mut connection = Kept::connect(address).expect("the door is open");
+    connection.ask(method, path, &headers, body).expect("it is answered")
 }
 
 /// Asks for JSON.
 pub fn get(address: SocketAddr, path: &str) -> Response {
     request(address, "GET", path, &[], b"")
-}
-
-fn parse(bytes: &[u8]) -> Response {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    let headers = lines.filter_map(|line| line.split_once(": "));
-    Response {
-        status: status.expect("an answer begins with its code"),
-        headers: headers
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect(),
-        body: bytes[end + 4..].to_vec(),
-    }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::cluster::{binary, free_port};
 
@@ -58,9 +58,14 @@ impl Launched {
         assert!(self.processes.iter().all(Option::is_some), "every node runs:\n{text}");
     }
 
-    /// Where a node (counted from 0) takes clients, for the `redis` crate.
+    /// Where a node (counted from 0) takes clients.
+    pub fn port(&self, at: usize) -> u16 {
+        self.first_port + at as u16
+    }
+
+    /// The same, for the `redis` crate.
     pub fn url(&self, at: usize) -> String {
-        format!("redis://127.0.0.1:{}/", self.first_port + at as u16)
+        format!("redis://127.0.0.1:{}/", self.port(at))
     }
 
     /// The same for all nodes.
@@ -72,6 +77,13 @@ impl Launched {
     pub fn kill(&mut self, at: usize) {
         let process = self.processes[at].take().expect("only a running node is killed");
         assert!(kill(process), "a process of ours can be killed");
+    }
+
+    /// What `cluster status` says to whoever says this, and whether it is content.
+    pub fn status_for(&self, who: &[&str]) -> (String, bool) {
+        let output = self.output(&[&["status"], who].concat());
+        let said = [output.stdout, output.stderr].concat();
+        (String::from_utf8_lossy(&said).into_owned(), output.status.success())
     }
 
     /// What `cluster status` says.
@@ -95,13 +107,17 @@ impl Launched {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(binary());
-        command.arg("cluster").args(arguments).arg("--data-dir").arg(&self.directory);
-        let output = command.output().expect("the program starts");
+        let output = self.output(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "cluster {arguments:?}:\n{text}{errors}");
         text
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.arg("cluster").args(arguments).arg("--data-dir").arg(&self.directory);
+        command.output().expect("the program starts")
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use driftless_tests::cluster::{Cluster, binary};
+use driftless_tests::launched::Launched;
 
 /// What the client says to these lines, and whether all of them were done.
 fn session(arguments: &[&str], lines: &str) -> (String, bool) {
@@ -147,6 +148,74 @@ fn a_pipe_of_commands_is_carried_out() {
     let (said, well) = session(&["-p", &port, "--json"], "mget a b\nhget\n");
     assert_eq!(said.lines().next(), Some(r#"["2",null]"#));
     assert!(said.contains(r#"{"error":"ERR"#) && !well, "{said}");
+}
+
+#[test]
+fn changes_are_shown_as_they_come_also_over_the_death_of_the_node() {
+    let mut cluster = Cluster::start(1, &[]);
+    let port = cluster.address(0).port().to_string();
+    let mut watching = Command::new(binary())
+        .args(["cli", "-p", &port, "--json", "--watch", "w*"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the client starts");
+    let mut shown =
+        BufReader::new(watching.stdout.take().expect("it was asked to be piped")).lines();
+    let mut next = || {
+        let line = shown.next().expect("it goes on").expect("it says text");
+        let mut change: serde_json::Value = serde_json::from_str(&line).expect("it says JSON");
+        assert!(change["seen_ms"].as_u64().is_some_and(|seen| seen > 1_700_000_000_000), "{line}");
+        change["seen_ms"].take();
+        change
+    };
+    // What changes before it looks is not shown: it looks once one of these is.
+    let (mut written, mut first) = (0, None);
+    std::thread::scope(|scope| {
+        let told = scope.spawn(&mut next);
+        while !told.is_finished() {
+            written += 1;
+            let (said, well) = session(&["-p", &port], &format!("set w {written}\nset other 1\n"));
+            assert!(well, "{said}");
+        }
+        first = Some(told.join().expect("it was told"));
+    });
+    let mut last: u64 =
+        first.expect("it was told")["value"].as_str().expect("a text").parse().expect("a number");
+    while last < written {
+        let change = next();
+        last += 1;
+        let expected = serde_json::json!({"seen_ms": null, "change": "set", "key": "w", "value": last.to_string(), "ends_at_ms": null});
+        assert_eq!(change, expected, "each once and in order");
+    }
+    cluster.kill(0);
+    cluster.restart(0);
+    let (_, well) = session(&["-p", &port], "del w\nset ww \"\\xff\"\n");
+    assert!(well);
+    let mut rest = [next()["change"].clone(), next()["change"].clone()];
+    rest.sort_by_key(ToString::to_string);
+    assert_eq!(rest, ["removed", "set"], "in two partitions, so in any order");
+    watching.kill().expect("a child can be killed");
+    watching.wait().expect("a killed child ends");
+}
+
+#[test]
+fn the_status_of_a_cluster_that_wants_a_password_is_told_to_who_knows_it() {
+    let launched = Launched::start(1);
+    let port = launched.port(0).to_string();
+    let (said, _) = session(&["-p", &port], "acl setuser default >swordfish\n");
+    assert_eq!(said, "OK\n");
+    let (said, well) = launched.status_for(&[]);
+    assert!(
+        said.contains(
+            "driftless: node 1: NOAUTH Authentication required.: see --user and --password"
+        ),
+        "{said}"
+    );
+    assert!(!well && said.contains(" up "), "{said}");
+    let (said, well) = launched.status_for(&["--password", "herring"]);
+    assert!(!well && said.contains("node 1: WRONGPASS "), "{said}");
+    let (said, well) = launched.status_for(&["--password", "swordfish"]);
+    assert!(well && said.contains(" up "), "{said}");
 }
 
 /// What comes of a file of commands: what the client says, its complaints, and whether all went well.

@@ -2,7 +2,7 @@
 #![cfg(not(madsim))]
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use driftless_core::rng::{Chance, Seed};
 use driftless_sim::check::search::{Verdict, search};
 use driftless_sim::check::{Call, History, Kind, Moment, Reply};
 use driftless_tests::cluster::{Cluster, PATIENCE, until};
+use driftless_tests::http::Kept;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -46,7 +47,7 @@ const ALL: [Which; 4] = [Which::Redis, Which::Lines, Which::Http, Which::Grpc];
 enum Door {
     Redis(redis::Connection),
     Lines(BufReader<TcpStream>),
-    Http(BufReader<TcpStream>),
+    Http(Kept),
     Grpc(KvClient<Channel>, Runtime),
 }
 
@@ -106,37 +107,14 @@ fn line(lines: &mut BufReader<TcpStream>, asked: &Value) -> Result<Value, Doubt>
     Ok(answer)
 }
 
-/// Asks by HTTP, on a connection that is kept: the code and the body, which is JSON.
-fn http(stream: &mut BufReader<TcpStream>, what: &str, body: &str) -> Result<(u16, Value), Doubt> {
-    let head = format!(
-        "{what} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.get_mut().write_all(format!("{head}{body}").as_bytes())?;
-    let mut first = String::new();
-    if stream.read_line(&mut first)? == 0 {
-        return Err(Doubt::Unknown);
-    }
-    let code: u16 = first.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code");
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line)? == 0 {
-            return Err(Doubt::Unknown);
-        }
-        if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = number.trim().parse().expect("a number");
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes)?;
-    match code {
+/// Asks by HTTP: the code and the body, which is JSON.
+fn http(kept: &mut Kept, method: &str, path: &str, body: &str) -> Result<(u16, Value), Doubt> {
+    let headers = [("content-type", "application/json")];
+    let answer = kept.ask(method, path, &headers, body.as_bytes())?;
+    match answer.status {
         503 => Err(Doubt::Refused),
         500.. => Err(Doubt::Unknown),
-        _ => Ok((code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))),
+        code => Ok((code, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))),
     }
 }
 
@@ -169,7 +147,7 @@ impl Door {
                 Self::Redis(connection)
             }
             Which::Lines => Self::Lines(connect(place.lines)?),
-            Which::Http => Self::Http(connect(place.http)?),
+            Which::Http => Self::Http(Kept::connect(place.http)?),
             Which::Grpc => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let address = format!("http://{}", place.grpc);
@@ -186,9 +164,9 @@ impl Door {
             Self::Lines(lines) => {
                 line(lines, &json!({"command": "SET", "key": key, "value": value})).map(|_| ())
             }
-            Self::Http(stream) => {
+            Self::Http(kept) => {
                 let body = json!({"key": key, "value": value}).to_string();
-                let (code, answer) = http(stream, "POST /put", &body)?;
+                let (code, answer) = http(kept, "POST", "/put", &body)?;
                 assert_eq!(code, 200, "{answer}");
                 Ok(())
             }
@@ -208,7 +186,7 @@ impl Door {
                 let answer = line(lines, &json!({"command": "GET", "key": key}))?;
                 Ok(answer["value"].as_str().map(str::to_owned))
             }
-            Self::Http(stream) => match http(stream, &format!("GET /get/{key}"), "")? {
+            Self::Http(kept) => match http(kept, "GET", &format!("/get/{key}"), "")? {
                 (404, _) => Ok(None),
                 (200, answer) => Ok(answer["value"].as_str().map(str::to_owned)),
                 other => panic!("{other:?}"),
@@ -229,7 +207,7 @@ impl Door {
                 let answer = line(lines, &json!({"command": "DELETE", "key": key}))?;
                 Ok(answer["status"] == "success")
             }
-            Self::Http(stream) => Ok(http(stream, &format!("DELETE /delete/{key}"), "")?.0 == 200),
+            Self::Http(kept) => Ok(http(kept, "DELETE", &format!("/delete/{key}"), "")?.0 == 200),
             Self::Grpc(client, runtime) => {
                 let keys = vec![key.into()];
                 let asked = runtime.block_on(client.delete(DeleteRequest { keys }))?;

@@ -280,6 +280,11 @@ fn command_line(cluster: &Cluster, place: &Place, client: &Pair) {
     assert_eq!(get(&["--insecure"]), (true, "1".to_owned()));
     assert!(!get(&["--cacert", &ca, "--sni", "elsewhere"]).0);
     assert!(!get(&["--cacert", &cert]).0, "another authority");
+    // Half a megabyte there and more back, by two threads.
+    let lines = "set loaded 1\nget loaded\n".repeat(20_000);
+    let file = place.write("lines", &lines);
+    let (well, said) = run(&[&shown[..], &["--cacert", &ca, "--load", &file]].concat());
+    assert!(well && said.starts_with("40000 commands: 40000 done, 0 failed"), "{said}");
     assert!(!run(&["get", "a"]).0, "plain text");
     assert!(!run(&["--tls", "--cacert", &ca, "get", "a"]).0, "without a certificate");
 }

@@ -2,12 +2,12 @@
 //! rules say, and whoever is removed is let in nowhere, also by nodes that were away meanwhile.
 #![cfg(not(madsim))]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use driftless_client::{Client, Error, Retry};
 use driftless_tests::cluster::{Cluster, PATIENCE, until};
-use driftless_tests::http::request;
+use driftless_tests::http::{Kept, request};
 use redis::{Connection, RedisResult, Value};
 
 /// SHA-256 of "swordfish", as Redis keeps passwords.
@@ -50,37 +50,6 @@ fn lines(address: SocketAddr, said: &[&str]) -> Vec<String> {
         answer
     };
     said.iter().map(answer).collect()
-}
-
-/// A connection of HTTP on which one request comes after the other.
-struct Kept(BufReader<TcpStream>);
-
-impl Kept {
-    fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the door is open");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        Self(BufReader::new(stream))
-    }
-
-    /// Asks for a key; the code of the answer.
-    fn ask(&mut self, who: &str) -> u16 {
-        let head = format!("GET /get/k HTTP/1.1\r\nhost: x\r\nauthorization: {who}\r\n\r\n");
-        self.0.get_mut().write_all(head.as_bytes()).expect("it is taken");
-        let (mut first, mut length) = (String::new(), 0);
-        self.0.read_line(&mut first).expect("it is answered");
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line).expect("it is answered");
-            if let Some(number) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = number.trim().parse().expect("a number");
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        self.0.read_exact(&mut vec![0; length]).expect("it is answered in full");
-        first.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a code")
-    }
 }
 
 /// Runs what asks by gRPC, on a runtime of its own.
@@ -178,12 +147,16 @@ fn whoever_is_removed_is_let_in_nowhere() {
         until("the rule is known", || (say(alice, "GET k") == refused("NOPERM")).then_some(()));
     }
     // One connection of HTTP, by which others may ask as well, is no longer good for what was right once.
-    let mut kept = Kept::connect(cluster.http_address(1));
+    let mut kept = Kept::connect(cluster.http_address(1)).expect("the door is open");
+    let mut ask = |who: &str| {
+        let answer = kept.ask("GET", "/get/k", &[("authorization", who)], b"");
+        answer.expect("it is answered").status
+    };
     assert_eq!(say(&mut admin, "ACL SETUSER alice +get"), OK);
-    until("she may", || (kept.ask(RIGHT) == 200).then_some(()));
+    until("she may", || (ask(RIGHT) == 200).then_some(()));
     assert_eq!(say(&mut admin, "ACL SETUSER alice <swordfish >herring"), OK);
-    until("it is known", || (kept.ask(RIGHT) == 401).then_some(()));
-    assert_eq!(kept.ask(WRONG), 200, "her password is another one now");
+    until("it is known", || (ask(RIGHT) == 401).then_some(()));
+    assert_eq!(ask(WRONG), 200, "her password is another one now");
     assert_eq!(say(&mut admin, "AUTH alice swordfish"), refused("WRONGPASS"));
     cluster.kill(2);
     assert_eq!(say(&mut admin, "ACL DELUSER alice"), Ok(Value::Int(1)));

@@ -20,8 +20,7 @@ pub(super) struct Idle {
 impl Idle {
     /// As the settings have it.
     pub(super) fn new(settings: &Settings, now: Instant) -> Self {
-        let seconds = settings.value("timeout").and_then(|text| text.parse::<u64>().ok());
-        let most = Span::millis(seconds.unwrap_or_default().saturating_mul(1_000));
+        let most = Span::millis(settings.number("timeout").saturating_mul(1_000));
         let look_at = (most > Span(0)).then(|| now.plus(LOOK_EVERY));
         Self { most, look_at }
     }

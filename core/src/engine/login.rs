@@ -213,7 +213,8 @@ impl Turn<'_> {
             _ => Vec::new(),
         };
         let rules = asked.args.iter().skip(3);
-        let secrets: Vec<Secret> = rules.filter_map(|rule| secret_of(rule, &known)).collect();
+        let secret = |(given, make)| Secret { given, against: known.clone(), make };
+        let secrets: Vec<Secret> = rules.filter_map(given_in).map(secret).collect();
         if secrets.len() > MOST_SECRETS {
             let text = "ERR too many passwords in one ACL SETUSER";
             return self.answer_error(asked.ticket, asked.proto, text);
@@ -232,7 +233,7 @@ impl Turn<'_> {
         let mut outcomes = outcomes.iter();
         let mut words: Vec<Vec<u8>> = Vec::with_capacity(args.len());
         for (at, word) in args.iter().enumerate() {
-            if at < 3 || secret_of(word, known).is_none() {
+            if at < 3 || given_in(word).is_none() {
                 words.push(word.to_vec());
                 continue;
             }
@@ -259,16 +260,15 @@ impl Turn<'_> {
     }
 }
 
-/// What is to be done about a word of ACL SETUSER that holds a password, or Redis's own hash of one.
-fn secret_of(rule: &[u8], known: &[String]) -> Option<Secret> {
-    let (given, make) = match rule {
+/// The password in a word of ACL SETUSER, or Redis's own hash of one, and whether the user gets it.
+fn given_in(rule: &[u8]) -> Option<(Given, bool)> {
+    Some(match rule {
         [b'>', password @ ..] => (Given::Password(password.to_vec()), true),
         [b'<', password @ ..] => (Given::Password(password.to_vec()), false),
         [b'#', hash @ ..] => (sha256(hash)?, true),
         [b'!', hash @ ..] => (sha256(hash)?, false),
         _ => return None,
-    };
-    Some(Secret { given, against: known.to_vec(), make })
+    })
 }
 
 /// SHA-256 as Redis writes it.

@@ -179,6 +179,8 @@ fn settings(config: &EngineConfig) -> Settings {
     settings.define("proto-max-bulk-len", &config.limits.command_bytes.to_string());
     settings.define("maxclients", &config.server.most_clients.to_string());
     settings.define("timeout", &config.server.client_timeout.to_string());
+    settings.define("client-output-bytes", &config.server.client_output_bytes.to_string());
+    settings.define("loglevel", config.server.log_level);
     settings.define("port", &config.server.port.to_string());
     settings
 }

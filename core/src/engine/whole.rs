@@ -245,6 +245,7 @@ impl Turn<'_> {
             Effect::Kill(filter) => self.kill(&filter, own, merge, &mut Reply::new(bytes, proto)),
             Effect::SetConfig(changes) => {
                 engine.settings.apply(&changes);
+                self.out.settings.extend(changes.named());
                 engine.idle = Idle::new(&engine.settings, now.mono);
             }
             Effect::ResetCounters => {
@@ -267,7 +268,7 @@ impl crate::engine::Engine {
             uptime: self.now.mono.since(self.begun_at),
             password: server.password.as_deref(),
             clients: self.sessions.count() as u64,
-            most_clients: server.most_clients,
+            most_clients: self.settings.number("maxclients"),
             connections: self.connections,
             commands: self.counts.commands,
             calls: &self.calls,

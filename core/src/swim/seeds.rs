@@ -39,11 +39,14 @@ impl Seeds {
         seeds
     }
 
-    /// One more to knock at, from `now` on.
+    /// One more to knock at, from `now` on. If there are too many, the oldest one makes room.
     pub(crate) fn add(&mut self, address: SocketAddr, own: SocketAddr, now: Instant) {
         let known = self.seeds.iter().any(|seed| seed.address == address);
-        if address == own || known || self.seeds.len() == SEEDS_MAX {
+        if address == own || known {
             return;
+        }
+        if self.seeds.len() == SEEDS_MAX {
+            self.seeds.remove(0);
         }
         self.seeds.push(Seed { address, node: None });
         self.next_at = Some(self.next_at.map_or(now, |at| at.min(now)));

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cut;
+mod watch;
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -9,11 +10,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use driftless::gate::Login;
+use driftless::gate;
 use driftless_core::command::spec::Argument;
 use driftless_core::command::{self, Spec};
 
 use super::kv::{self, Retries};
+use super::login::Login;
 use super::prompt::{Names, Prompt, Word};
 use super::resp::{Answer, Connection};
 use super::secure::Secure;
@@ -38,12 +40,8 @@ pub(crate) struct Cli {
     /// Its port for clients
     #[arg(short = 'p', long, default_value_t = 6379)]
     port: u16,
-    /// User; `default` if only a password is given
-    #[arg(long)]
-    user: Option<String>,
-    /// Password
-    #[arg(short = 'a', long, env = "DRIFTLESS_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
+    #[command(flatten)]
+    login: Login,
     /// Number of the keyspace
     #[arg(short = 'n', default_value_t = 0)]
     keyspace: u8,
@@ -71,6 +69,10 @@ pub(crate) struct Cli {
     /// Carry out the commands of a file (-: standard input), one a line or as RESP arrays, many at a time
     #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "command"])]
     load: Option<PathBuf>,
+    /// Show every change of the keys whose names match a pattern, as it comes
+    #[arg(long, value_name = "PATTERN", num_args = 0..=1, default_missing_value = "*",
+        conflicts_with_all = ["servers", "command", "load"])]
+    watch: Option<String>,
     /// The command; without one, a prompt
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
@@ -80,6 +82,15 @@ pub(crate) struct Cli {
 pub(crate) fn run(cli: &Cli) -> ExitCode {
     if !cli.servers.is_empty() {
         return by_lines(cli);
+    }
+    if let Some(pattern) = &cli.watch {
+        return match watch::run(|| connect(cli), pattern, cli.json) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                eprintln!("Error: {error}");
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     let mut connection = match connect(cli) {
         Ok(connection) => connection,
@@ -112,8 +123,9 @@ fn by_lines(cli: &Cli) -> ExitCode {
         delay: Duration::from_millis(cli.retry_delay_ms),
         patience: Duration::from_millis(cli.timeout_ms.max(1)),
     };
-    let login = (cli.user.is_some() || cli.password.is_some()).then(|| {
-        Login::new(cli.user.as_deref().unwrap_or(""), cli.password.as_deref().unwrap_or(""))
+    let Login { user, password } = &cli.login;
+    let login = (user.is_some() || password.is_some()).then(|| {
+        gate::Login::new(user.as_deref().unwrap_or(""), password.as_deref().unwrap_or(""))
     });
     let well = kv::run(&cli.servers, retries, &cli.secure, login, cli.json);
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -166,15 +178,11 @@ fn scanned(answer: Answer) -> Option<(String, Vec<String>)> {
 
 fn connect(cli: &Cli) -> io::Result<Connection> {
     let mut connection = Connection::open_secure(&cli.secure, &cli.host, cli.port, PATIENCE)?;
+    cli.login.greet(&mut connection)?;
     let mut greet = |command: &[&str]| match connection.call(command)? {
         Answer::Error(text) => Err(io::Error::other(text)),
         _ => Ok(()),
     };
-    match (&cli.user, &cli.password) {
-        (None, None) => {}
-        (None, Some(password)) => greet(&["AUTH", password])?,
-        (Some(user), password) => greet(&["AUTH", user, password.as_deref().unwrap_or("")])?,
-    }
     if cli.resp3 {
         greet(&["HELLO", "3"])?;
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use driftless::net;
 use driftless::settings::{Flags, Settings};
+use indicatif::ProgressFinish;
 
 use super::Failure;
 use super::local::{LocalCluster, LocalNode};
 use super::secure::LocalFiles;
+use super::voice::Voice;
 
 /// How long a node may take to recover and serve.
 const START: Duration = Duration::from_mins(1);
@@ -59,11 +61,16 @@ pub(crate) fn start(wanted: &Start) -> Result<(), Failure> {
     }
     std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     let secure = cluster.tls.secure();
+    let voice = Voice::new();
+    let bar = voice.progress("of the nodes serve", wanted.nodes.into());
+    let bar = bar.with_finish(ProgressFinish::AndClear);
+    let say = |colour, text: &str| bar.suspend(|| println!("{}", voice.paint(colour, text)));
     let mut children = Vec::new();
     for node in 1..=wanted.nodes {
         let started = match cluster.nodes[node as usize - 1].answers(&secure, START) {
             Ok(true) => {
-                println!("node {node} runs already");
+                say("2", &format!("node {node} runs already"));
+                bar.inc(1);
                 continue;
             }
             Ok(false) => cluster.start(node, dir, START),
@@ -78,10 +85,14 @@ pub(crate) fn start(wanted: &Start) -> Result<(), Failure> {
         }
         cluster.write(dir)?;
         let this = &cluster.nodes[node as usize - 1];
-        println!("node {node} is ready on port {} (process {})", this.port, this.pid);
+        say("32", &format!("node {node} is ready on port {} (process {})", this.port, this.pid));
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port.to_string()).collect();
-    println!("cluster of {} nodes: redis-cli -p {}", cluster.nodes.len(), ports.join(", -p "));
+    let text =
+        format!("cluster of {} nodes: redis-cli -p {}", cluster.nodes.len(), ports.join(", -p "));
+    println!("{}", voice.paint("1", &text));
     if wanted.detach {
         println!("stop it with: driftless cluster stop --data-dir {}", dir.display());
         return Ok(());

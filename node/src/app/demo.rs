@@ -3,7 +3,6 @@
 mod load;
 mod map;
 mod stage;
-mod voice;
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,10 @@ use driftless::settings::{Flags, Settings};
 
 use super::Failure;
 use super::resp::Answer;
+use super::voice::Voice;
 use load::Load;
 use map::Map;
 use stage::{COPIES, NODES, PARTITIONS, Stage, await_true};
-use voice::Voice;
 
 /// Keys that are written to show how they spread.
 const KEYS: usize = 2_000;

@@ -7,11 +7,13 @@ mod demo;
 mod interactive;
 mod kv;
 mod local;
+mod login;
 mod prompt;
 mod resp;
 mod secure;
 mod show;
 mod status;
+mod voice;
 
 use std::io::{stdin, stdout};
 use std::path::PathBuf;
@@ -77,7 +79,12 @@ enum ClusterCommand {
     /// Start the nodes, and stop them on Ctrl-C
     Start(cluster::Start),
     /// Show the nodes in a table
-    Status(DataDir),
+    Status {
+        #[command(flatten)]
+        at: DataDir,
+        #[command(flatten)]
+        login: login::Login,
+    },
     /// Stop the nodes
     Stop(DataDir),
 }
@@ -107,7 +114,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Cluster { command } => match command {
             ClusterCommand::Start(start) => cluster::start(&start),
-            ClusterCommand::Status(at) => status::print(&at.data_dir),
+            ClusterCommand::Status { at, login } => status::print(&at.data_dir, &login),
             ClusterCommand::Stop(at) => cluster::stop(&at.data_dir),
         },
         Command::Cli(cli) => return cli::run(&cli),

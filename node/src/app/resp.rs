@@ -1,7 +1,6 @@
 //! A small client: commands out, answers in, one at a time or many.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
 use std::time::Duration;
 
 pub(crate) use driftless::answer::Answer;
@@ -56,8 +55,8 @@ impl Connection {
         self.answers.next()
     }
 
-    /// The connection for two threads: one that sends, one that takes answers. Not by TLS.
-    pub(crate) fn split(self) -> io::Result<(TcpStream, Answers)> {
+    /// The connection for two threads: one that sends, one that takes answers.
+    pub(crate) fn split(self) -> io::Result<(Link, Answers)> {
         Ok((self.answers.stream.sender()?, self.answers))
     }
 }

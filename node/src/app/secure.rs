@@ -3,13 +3,17 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use driftless::NodeError;
 use driftless::tls::{Trust, to_server};
+use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of records that are read at a time.
+const RECORDS_BYTES: usize = 16 << 10;
 
 /// Whether and how to speak TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -116,8 +120,13 @@ impl LocalFiles {
 #[derive(Debug)]
 pub(crate) enum Link {
     Plain(TcpStream),
-    Secured(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Secured(Session, TcpStream),
 }
+
+/// The state of TLS, one for both directions: held while bytes are turned into records or back, never while anything is
+/// waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Session(Arc<Mutex<ClientConnection>>);
 
 impl Secure {
     /// Connects to the first address of `host` where something listens; whatever is read or written must come about
@@ -154,21 +163,58 @@ impl Secure {
         while session.is_handshaking() {
             session.complete_io(&mut stream)?;
         }
-        Ok(Link::Secured(Box::new(StreamOwned::new(session, stream))))
+        Ok(Link::Secured(Session(Arc::new(Mutex::new(session))), stream))
     }
 }
 
 impl Link {
-    /// The same connection, to send by it from another thread. Of TLS there is one state for both directions, so it
-    /// cannot be.
-    pub(crate) fn sender(&self) -> io::Result<TcpStream> {
-        match self {
-            Self::Plain(stream) => stream.try_clone(),
-            Self::Secured(_) => {
-                let why = "files are not sent by TLS: pipe their lines into the client instead";
-                Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    /// The same connection, for another thread. One of both sends, the other receives.
+    pub(crate) fn sender(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Plain(stream) => Self::Plain(stream.try_clone()?),
+            Self::Secured(session, stream) => Self::Secured(session.clone(), stream.try_clone()?),
+        })
+    }
+}
+
+impl Session {
+    fn state(&self) -> MutexGuard<'_, ClientConnection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what has been said, or waits for it.
+    fn read(&self, stream: &mut TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut records = [0; RECORDS_BYTES];
+        loop {
+            match self.state().reader().read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                told => return told,
+            }
+            let count = stream.read(&mut records)?;
+            let mut arrived = &records[..count];
+            let mut state = self.state();
+            // Of nothing at all, it learns that this was the end.
+            loop {
+                state.read_tls(&mut arrived)?;
+                state.process_new_packets().map_err(io::Error::other)?;
+                if arrived.is_empty() {
+                    break;
+                }
             }
         }
+    }
+
+    /// Says some of this. What TLS itself has to say goes along.
+    fn write(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        let mut records = Vec::new();
+        let mut state = self.state();
+        let taken = state.writer().write(bytes)?;
+        while state.wants_write() {
+            state.write_tls(&mut records)?;
+        }
+        drop(state);
+        stream.write_all(&records)?;
+        Ok(taken)
     }
 }
 
@@ -184,7 +230,7 @@ impl Read for Link {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(bytes),
-            Self::Secured(stream) => stream.read(bytes),
+            Self::Secured(session, stream) => session.read(stream, bytes),
         }
     }
 }
@@ -193,14 +239,13 @@ impl Write for Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
-            Self::Secured(stream) => stream.write(bytes),
+            Self::Secured(session, stream) => session.write(stream, bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Secured(stream) => stream.flush(),
+            Self::Plain(stream) | Self::Secured(_, stream) => stream.flush(),
         }
     }
 }

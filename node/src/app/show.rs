@@ -114,7 +114,7 @@ pub(crate) fn json(answer: &Answer) -> Value {
     }
 }
 
-fn quoted(bytes: &[u8]) -> String {
+pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {
         match byte {

@@ -1,11 +1,13 @@
 //! `driftless cluster status`: what each node says of itself, in a table.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Failure;
 use super::local::{LocalCluster, LocalNode};
+use super::login::Login;
 use super::resp::{Answer, Connection};
 use super::secure::Secure;
 
@@ -16,30 +18,61 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) type Info = BTreeMap<String, String>;
 
 /// Prints the table.
-pub(crate) fn print(dir: &Path) -> Result<(), Failure> {
+pub(crate) fn print(dir: &Path, login: &Login) -> Result<(), Failure> {
     let cluster = LocalCluster::expect(dir)?;
     let secure = cluster.tls.secure();
-    let infos: Vec<_> = cluster.nodes.iter().map(|node| (node, ask(&secure, node))).collect();
+    let said: Vec<_> = cluster.nodes.iter().map(|node| (node, ask(&secure, node, login))).collect();
     // Committed entries can be compared where every node holds all groups.
     let everywhere = cluster.replication_factor as usize == cluster.nodes.len();
-    let furthest = infos.iter().filter_map(|(_, info)| info.as_ref().and_then(committed)).max();
+    let furthest = said.iter().filter_map(|(_, said)| committed(said.info()?)).max();
     let furthest = furthest.filter(|_| everywhere);
-    let rows: Vec<_> =
-        infos.iter().map(|(node, info)| row(node, info.as_ref(), furthest)).collect();
+    let rows: Vec<_> = said.iter().map(|(node, said)| row(node, said, furthest)).collect();
     print!("{}", table(&rows));
-    let down = cluster.nodes.iter().filter(|node| !node.is_running()).count();
-    if down == cluster.nodes.len() {
+    if said.iter().all(|(_, said)| *said == Said::Down) {
         return Err("no node runs".into());
+    }
+    for (node, said) in said {
+        if let Said::Refused(why) = said {
+            return Err(format!("node {}: {why}: see --user and --password", node.node).into());
+        }
     }
     Ok(())
 }
 
-/// What the node on a port says.
-pub(crate) fn info(secure: &Secure, port: u16) -> Result<Info, Failure> {
-    let mut connection = Connection::open_secure(secure, "127.0.0.1", port, PATIENCE)?;
-    match connection.call(&["INFO"])? {
-        Answer::Bulk(text) => Ok(parse(&String::from_utf8_lossy(&text))),
-        other => Err(format!("INFO was answered with {other:?}").into()),
+/// What became of asking a node.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// No process runs it.
+    Down,
+    /// It does not answer.
+    Nothing,
+    /// It does not tell whoever asks, and why.
+    Refused(String),
+    Info(Info),
+}
+
+impl Said {
+    fn info(&self) -> Option<&Info> {
+        match self {
+            Self::Info(info) => Some(info),
+            _ => None,
+        }
+    }
+}
+
+fn ask(secure: &Secure, node: &LocalNode, login: &Login) -> Said {
+    if !node.is_running() {
+        return Said::Down;
+    }
+    let Ok(mut connection) = Connection::open_secure(secure, "127.0.0.1", node.port, PATIENCE)
+    else {
+        return Said::Nothing;
+    };
+    match login.greet(&mut connection).and_then(|()| connection.call(&["INFO"])) {
+        Ok(Answer::Bulk(text)) => Said::Info(parse(&String::from_utf8_lossy(&text))),
+        Ok(Answer::Error(why)) => Said::Refused(why),
+        Err(error) if error.kind() == io::ErrorKind::Other => Said::Refused(error.to_string()),
+        _ => Said::Nothing,
     }
 }
 
@@ -51,22 +84,18 @@ fn parse(text: &str) -> Info {
 const HEADINGS: [&str; 9] =
     ["node", "port", "process", "state", "groups", "leads", "term", "commit lag", "memory"];
 
-fn ask(secure: &Secure, node: &LocalNode) -> Option<Info> {
-    if node.is_running() { info(secure, node.port).ok() } else { None }
-}
-
 /// Entries committed in all groups of a node together, as far as it knows.
 pub(crate) fn committed(info: &Info) -> Option<u64> {
     info.get("master_repl_offset")?.parse().ok()
 }
 
-fn row(node: &LocalNode, info: Option<&Info>, furthest: Option<u64>) -> [String; 9] {
-    let running = node.is_running();
-    let state = match (running, info) {
-        (false, _) => "down",
-        (true, None) => "silent",
-        (true, Some(_)) => "up",
+fn row(node: &LocalNode, said: &Said, furthest: Option<u64>) -> [String; 9] {
+    let state = match said {
+        Said::Down => "down",
+        Said::Nothing => "silent",
+        Said::Refused(_) | Said::Info(_) => "up",
     };
+    let info = said.info();
     let field = |name: &str| {
         info.and_then(|info| info.get(name)).cloned().unwrap_or_else(|| "-".to_owned())
     };
@@ -74,7 +103,7 @@ fn row(node: &LocalNode, info: Option<&Info>, furthest: Option<u64>) -> [String;
     [
         node.node.to_string(),
         node.port.to_string(),
-        if running { node.pid.to_string() } else { "-".to_owned() },
+        if *said == Said::Down { "-".to_owned() } else { node.pid.to_string() },
         state.to_owned(),
         field("driftless_groups"),
         field("driftless_groups_led"),

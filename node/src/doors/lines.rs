@@ -83,9 +83,8 @@ pub(super) async fn serve(house: Arc<House>, visitor: Visitor) {
 impl Caller {
     /// Waits for the next line to begin, as long as callers may be silent.
     async fn begins(&self, stream: &mut (impl AsyncBufRead + Unpin)) -> bool {
-        let most = Some(self.house.client_timeout).filter(|most| !most.is_zero());
         let begun = async { stream.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) };
-        match most {
+        match self.house.live.client_timeout() {
             Some(most) => timeout(most, begun).await.unwrap_or(false),
             None => begun.await,
         }

@@ -17,12 +17,13 @@ use std::task::Context;
 use std::time::Duration;
 
 use driftless_core::NodeId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::board::Board;
 use crate::engine::{Inbox, Note};
 use crate::gate::Gate;
 use crate::link::Links;
+use crate::live::Live;
 use crate::net::{self, Detached, Door, Stream, TcpStream};
 use crate::tls::{Came, Port, Tls};
 
@@ -53,8 +54,8 @@ pub struct House {
     pub tls: Arc<Tls>,
     /// What is done with commands that are another node's.
     pub followers: Followers,
-    /// How long a caller may be silent between two lines; zero: for ever.
-    pub client_timeout: Duration,
+    /// How many visitors there may be, and how long they may be silent.
+    pub live: Arc<Live>,
 }
 
 /// The doors of a node, bound.
@@ -72,37 +73,32 @@ pub struct Doors {
     pub passed: Option<mpsc::Receiver<Detached>>,
 }
 
-/// Opens the doors, on the thread that calls; at most `most` connections at a time, each.
-pub fn open(
-    house: &Arc<House>,
-    doors: Doors,
-    engines: &[Arc<Inbox>],
-    most: usize,
-) -> io::Result<()> {
+/// Opens the doors, on the thread that calls.
+pub fn open(house: &Arc<House>, doors: Doors, engines: &[Arc<Inbox>]) -> io::Result<()> {
     if let Some(door) = doors.redis {
         let engines = Engines { inboxes: engines.to_vec(), next: AtomicUsize::new(0) };
-        accept(house, Port::Redis, door, most, move |visitor| {
+        accept(house, Port::Redis, door, move |visitor| {
             engines.take(visitor);
             ready(())
         })?;
     }
     if let Some(passed) = doors.passed {
-        let (house, router) = (house.clone(), http::router(house.clone()));
-        take_in(passed, most, move |visitor| http::serve(house.clone(), router.clone(), visitor));
+        let (this, router) = (house.clone(), http::router(house.clone()));
+        take_in(house, passed, move |visitor| http::serve(this.clone(), router.clone(), visitor));
     }
     if let Some(door) = doors.lines {
         let this = house.clone();
-        accept(house, Port::Lines, door, most, move |visitor| lines::serve(this.clone(), visitor))?;
+        accept(house, Port::Lines, door, move |visitor| lines::serve(this.clone(), visitor))?;
     }
     if let Some(door) = doors.http {
         let (this, router) = (house.clone(), http::router(house.clone()));
-        accept(house, Port::Http, door, most, move |visitor| {
+        accept(house, Port::Http, door, move |visitor| {
             http::serve(this.clone(), router.clone(), visitor)
         })?;
     }
     if let Some(door) = doors.grpc {
         let (this, router) = (house.clone(), grpc::router(house));
-        accept(house, Port::Grpc, door, most, move |visitor| {
+        accept(house, Port::Grpc, door, move |visitor| {
             grpc::serve(this.clone(), router.clone(), visitor)
         })?;
     }
@@ -138,11 +134,10 @@ fn accept<F: Future<Output = ()> + Send + 'static>(
     house: &Arc<House>,
     port: Port,
     door: Door,
-    most: usize,
     serve: impl Fn(Visitor) -> F + Send + Sync + 'static,
 ) -> io::Result<()> {
     let mut listener = door.open()?;
-    let places = Arc::new(Semaphore::new(most));
+    let places = house.live.places();
     let (house, serve) = (house.clone(), Arc::new(serve));
     net::spawn(async move {
         loop {
@@ -167,12 +162,12 @@ fn accept<F: Future<Output = ()> + Send + 'static>(
 
 /// Takes in who has knocked at the port for nodes and is none.
 fn take_in<F: Future<Output = ()> + Send + 'static>(
+    house: &House,
     passed: mpsc::Receiver<Detached>,
-    most: usize,
     serve: impl Fn(Visitor) -> F + Send + Sync + 'static,
 ) {
     let mut passed = passed;
-    let places = Arc::new(Semaphore::new(most));
+    let places = house.live.places();
     net::spawn(async move {
         while let Some(stream) = passed.recv().await {
             let Ok(place) = places.clone().acquire_owned().await else { return };

@@ -114,6 +114,11 @@ impl Clients {
         }
     }
 
+    /// From now on, these are their limits.
+    pub(super) fn limit(&mut self, limits: ClientLimits) {
+        self.limits = limits;
+    }
+
     /// Whether the engine has to be told something.
     pub(super) fn has_news(&self) -> bool {
         let whole = |&id: &u32| self.open.get(id as usize).is_none_or(|client| !client.halted);
@@ -129,11 +134,12 @@ impl Clients {
         place: Option<OwnedSemaphorePermit>,
         doorbell: &Arc<Doorbell>,
     ) {
+        let full = self.open.len() >= self.limits.count;
         let entry = self.open.vacant_entry();
         let id = entry.key() as u32;
         let bell = doorbell.bell(Token::Client(id));
         let mut wire = Wire::new(stream, bell.clone());
-        if id as usize >= self.limits.count {
+        if full {
             let _ = wire.send(b"-ERR max number of clients reached\r\n");
             wire.hang_up();
             return;

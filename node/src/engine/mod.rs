@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::disk::DiskQueue;
 use crate::error::NodeError;
 use crate::events;
+use crate::live::Live;
 use crate::net::{self, Listener};
 use crate::vault::Vault;
 use arena::Arena;
@@ -66,8 +67,8 @@ pub struct Lane {
     pub engines: Vec<Arc<Inbox>>,
     /// The disk.
     pub disk: Arc<DiskQueue>,
-    /// Limits on clients.
-    pub limits: ClientLimits,
+    /// Settings that clients may change.
+    pub live: Arc<Live>,
     /// Where passwords are looked into.
     pub vault: Vault,
     /// Where it is shown what the engine does.
@@ -125,7 +126,7 @@ struct Driver {
     disk_error: Option<std::io::Error>,
     disk_stopped: bool,
     clients: Clients,
-    client_limit: usize,
+    live: Arc<Live>,
     peers: Peers,
     arena: Arena,
     notes: Vec<Note>,
@@ -165,8 +166,8 @@ impl Driver {
             disk: lane.disk,
             disk_error: None,
             disk_stopped: false,
-            clients: Clients::new(lane.limits),
-            client_limit: lane.limits.count,
+            clients: Clients::new(lane.live.client_limits()),
+            live: lane.live,
             peers: Peers::default(),
             arena: Arena::new(),
             notes: Vec::new(),
@@ -299,7 +300,7 @@ impl Driver {
                     self.clients.open(stream, None, self.inbox.doorbell());
                 }
                 Poll::Ready(Err(error)) => {
-                    tracing::warn!(%error, limit = self.client_limit, "a client could not be accepted");
+                    tracing::warn!(%error, "a client could not be accepted");
                     let bell = self.door_bell.clone();
                     tokio::spawn(async move {
                         tokio::time::sleep(DOOR_PAUSE).await;
@@ -356,6 +357,11 @@ impl Driver {
     }
 
     fn carry_out(&mut self) {
+        // First, so that they count once the answer is read.
+        for (name, value) in self.out.settings.drain(..) {
+            self.live.set(name, &value);
+            self.clients.limit(self.live.client_limits());
+        }
         self.disk.submit(&mut self.out.disk, &mut self.news.synced);
         self.out.sends.drain(|node, bytes| self.peers.send(node, bytes));
         self.out.handoffs.drain(|lane, bytes| {

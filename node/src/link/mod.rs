@@ -2,6 +2,7 @@
 
 mod hello;
 mod inquiry;
+mod lookup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 pub use hello::{Hello, HelloError, MAGIC, VERSION};
+pub use lookup::resolve;
 
 use crate::engine::{Inbox, Note};
 use crate::error::NodeError;

@@ -27,10 +27,10 @@ enum Kind {
     Fixed,
     /// Anything.
     Text,
-    /// A whole number, not below zero.
-    Number,
-    /// Bytes: a number, possibly with a unit.
-    Memory,
+    /// A whole number, not below this one.
+    Number(i64),
+    /// Bytes: a number, possibly with a unit, and not below this one.
+    Memory(u64),
     /// `yes` or `no`.
     Switch,
     /// One of these words.
@@ -50,34 +50,35 @@ const fn named_twice(
     Parameter { name, alias, value, kind }
 }
 
-/// All settings, by name. Those that are not fixed are kept for whoever asks again; what the server does
-/// is decided by its own configuration.
-static PARAMETERS: [Parameter; 38] = [
+/// All settings, by name. Those of [`TAKE_EFFECT`] change what the node does; the others that are not fixed are only kept for
+/// whoever asks again, because software sets them without being asked and would not go on otherwise.
+static PARAMETERS: [Parameter; 39] = [
     row("activedefrag", "no", Kind::Switch),
     row("activerehashing", "yes", Kind::Switch),
     row("aof-use-rdb-preamble", "yes", Kind::Switch),
     row("appendfsync", "always", Kind::Fixed),
     row("appendonly", "yes", Kind::Fixed),
     row("bind", "", Kind::Fixed),
-    row("client-query-buffer-limit", "1073741824", Kind::Memory),
+    row("client-output-bytes", "268435456", Kind::Memory(1 << 20)),
+    row("client-query-buffer-limit", "1073741824", Kind::Memory(0)),
     row("cluster-enabled", "no", Kind::Fixed),
     row("databases", "16", Kind::Fixed),
     row("dbfilename", "", Kind::Fixed),
     row("dir", "", Kind::Fixed),
-    row("hz", "10", Kind::Number),
+    row("hz", "10", Kind::Number(0)),
     row("io-threads", "1", Kind::Fixed),
-    row("latency-monitor-threshold", "0", Kind::Number),
+    row("latency-monitor-threshold", "0", Kind::Number(0)),
     row("lazyfree-lazy-expire", "no", Kind::Switch),
     row("lazyfree-lazy-user-del", "no", Kind::Switch),
     row("list-max-listpack-size", "-2", Kind::Text),
-    row("lfu-decay-time", "1", Kind::Number),
+    row("lfu-decay-time", "1", Kind::Number(0)),
     row("loglevel", "notice", Kind::Choice(&["debug", "verbose", "notice", "warning", "nothing"])),
-    row("maxclients", "10000", Kind::Fixed),
-    row("maxmemory", "0", Kind::Memory),
+    row("maxclients", "10000", Kind::Number(1)),
+    row("maxmemory", "0", Kind::Memory(0)),
     row("maxmemory-policy", "noeviction", Kind::Choice(&["noeviction"])),
-    row("maxmemory-samples", "5", Kind::Number),
-    row("min-replicas-max-lag", "10", Kind::Number),
-    row("min-replicas-to-write", "0", Kind::Number),
+    row("maxmemory-samples", "5", Kind::Number(0)),
+    row("min-replicas-max-lag", "10", Kind::Number(0)),
+    row("min-replicas-to-write", "0", Kind::Number(0)),
     row("notify-keyspace-events", "", Kind::Text),
     row("port", "", Kind::Fixed),
     row("proto-max-bulk-len", "536870912", Kind::Fixed),
@@ -87,11 +88,14 @@ static PARAMETERS: [Parameter; 38] = [
     row("requirepass", "", Kind::Fixed),
     row("save", "", Kind::Text),
     row("slowlog-log-slower-than", "-1", Kind::Text),
-    row("slowlog-max-len", "128", Kind::Number),
+    row("slowlog-max-len", "128", Kind::Number(0)),
     row("stop-writes-on-bgsave-error", "yes", Kind::Switch),
-    row("tcp-keepalive", "300", Kind::Number),
-    row("timeout", "0", Kind::Number),
+    row("tcp-keepalive", "300", Kind::Number(0)),
+    row("timeout", "0", Kind::Number(0)),
 ];
+
+/// The settings that change what a node does while it runs.
+const TAKE_EFFECT: [&str; 4] = ["client-output-bytes", "loglevel", "maxclients", "timeout"];
 
 /// What settings have been set to.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +113,11 @@ impl Settings {
         find(name.as_bytes()).map(|at| self.at(at))
     }
 
+    /// The value of a setting that is a number; 0 if it is none.
+    pub fn number(&self, name: &str) -> u64 {
+        self.value(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
     /// Takes new values.
     pub fn apply(&mut self, changes: &Changes) {
         for (at, value) in &changes.0 {
@@ -116,7 +125,7 @@ impl Settings {
         }
     }
 
-    /// Sets what CONFIG SET may not change, such as the port, as whoever configures the server knows it.
+    /// Sets what whoever configures the server knows, whether or not CONFIG SET may change it.
     /// Panics if there is no setting of that name.
     pub fn define(&mut self, name: &str, value: &str) {
         let at = find(name.as_bytes()).expect("only settings of the table are defined");
@@ -133,6 +142,14 @@ impl Settings {
     fn at(&self, at: usize) -> &str {
         let changed = self.changed.iter().find(|(there, _)| *there == at);
         changed.map_or(PARAMETERS[at].value, |(_, value)| value)
+    }
+}
+
+impl Changes {
+    /// Each setting that [takes effect](TAKE_EFFECT) by its name, and what it is to be.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let named = self.0.iter().map(|(at, value)| (PARAMETERS[*at].name, value.clone()));
+        named.filter(|(name, _)| TAKE_EFFECT.contains(name))
     }
 }
 
@@ -208,16 +225,21 @@ fn check_value(kind: Kind, value: &[u8]) -> Result<String, String> {
     let found = match kind {
         Kind::Fixed => return Err("can't set immutable config".to_string()),
         Kind::Text => text.to_string(),
-        Kind::Number => match text.parse::<i64>() {
-            Ok(number) if (0..=MOST_NUMBER).contains(&number) => number.to_string(),
+        Kind::Number(least) => match text.parse::<i64>() {
+            Ok(number) if (least..=MOST_NUMBER).contains(&number) => number.to_string(),
             Ok(_) => {
                 return Err(alloc::format!(
-                    "argument must be between 0 and {MOST_NUMBER} inclusive"
+                    "argument must be between {least} and {MOST_NUMBER} inclusive"
                 ));
             }
             Err(_) => return Err("argument couldn't be parsed into an integer".to_string()),
         },
-        Kind::Memory => memory(text).ok_or("argument must be a memory value")?.to_string(),
+        Kind::Memory(least) => match memory(text).ok_or("argument must be a memory value")? {
+            bytes if bytes < least => {
+                return Err(alloc::format!("argument must be at least {least} bytes"));
+            }
+            bytes => bytes.to_string(),
+        },
         Kind::Switch if text.eq_ignore_ascii_case("yes") => "yes".to_string(),
         Kind::Switch if text.eq_ignore_ascii_case("no") => "no".to_string(),
         Kind::Switch => return Err("argument must be 'yes' or 'no'".to_string()),

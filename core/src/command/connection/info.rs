@@ -125,7 +125,7 @@ fn memory(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
 }
 
 fn maximum(facts: &Facts<'_>) -> u64 {
-    facts.settings.value("maxmemory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+    facts.settings.number("maxmemory")
 }
 
 fn persistence(facts: &Facts<'_>, out: &mut String) -> fmt::Result {

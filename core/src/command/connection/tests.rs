@@ -228,6 +228,22 @@ fn settings_are_shown_and_changed() {
                 "*4\\r\\n$9\\r\\nmaxmemory\\r\\n$7\\r\\n1048576\\r\\n$7\\r\\ntimeout\\r\\n$1\\r\\n5\\r\\n",
             ),
             ("CONFIG SET notify-keyspace-events Ex", "+OK\\r\\n"),
+            ("CONFIG SET maxclients 100 client-output-bytes 2mb loglevel DEBUG", "+OK\\r\\n"),
+            (
+                "CONFIG GET maxclients client-output-bytes loglevel",
+                "*6\\r\\n$19\\r\\nclient-output-bytes\\r\\n$7\\r\\n2097152\\r\\n$8\\r\\nloglevel\\r\\n\
+                 $5\\r\\ndebug\\r\\n$10\\r\\nmaxclients\\r\\n$3\\r\\n100\\r\\n",
+            ),
+            (
+                "CONFIG SET maxclients 0",
+                "-ERR CONFIG SET failed (possibly related to argument \\'maxclients\\') - argument \
+                 must be between 1 and 2147483647 inclusive\\r\\n",
+            ),
+            (
+                "CONFIG SET client-output-bytes 1000",
+                "-ERR CONFIG SET failed (possibly related to argument \\'client-output-bytes\\') - \
+                 argument must be at least 1048576 bytes\\r\\n",
+            ),
             (
                 "CONFIG SET databases 1",
                 "-ERR CONFIG SET failed (possibly related to argument \\'databases\\') - can\\'t set \

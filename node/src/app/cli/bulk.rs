@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::super::resp::{Answer, Answers, Connection};
+use super::super::secure::Link;
 use super::cut::{Cutter, What};
 
 /// Bytes of the file that are read, and their commands sent, at a time: a window.
@@ -110,7 +110,7 @@ fn load(connection: Connection, file: File, tally: &mut Tally) -> io::Result<()>
 }
 
 /// Reads and sends window after window.
-fn send(mut file: File, mut stream: TcpStream, tell: &SyncSender<Window>) -> io::Result<()> {
+fn send(mut file: File, mut stream: Link, tell: &SyncSender<Window>) -> io::Result<()> {
     let (mut cutter, mut out, mut until) = (Cutter::default(), Vec::new(), 0);
     let mut bytes = vec![0; WINDOW_BYTES];
     let mut last = false;
