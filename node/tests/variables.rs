@@ -94,6 +94,69 @@ fn nodes_find_each_other_by_their_doors_for_grpc() {
     }
 }
 
+#[test]
+fn who_starts_a_node_by_hand_is_asked_for_what_it_must_be_told() {
+    let place = place("asked");
+    let http = [free_port(), free_port(), free_port()];
+    let gossip = [free_port(), free_port(), free_port()];
+    let peers = gossip.map(|port| format!("127.0.0.1:{port}")).join(",");
+    let node = |at: usize| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
+        command.env_clear().args([
+            "serve",
+            "--interactive",
+            "--log-level",
+            "off",
+            "--peers",
+            &peers,
+        ]);
+        command.args([
+            "--port",
+            &free_port().to_string(),
+            "--gossip-port",
+            &gossip[at].to_string(),
+        ]);
+        command.args([
+            "--lines-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--http-port",
+            &http[at].to_string(),
+        ]);
+        command.arg("--data-dir").arg(place.0.join(at.to_string()));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        // As the document answers, with one mistake first: four copies do not fit on three nodes.
+        let answers = format!("{0}\n3\n4\n{0}\n3\n2\n", at + 1);
+        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let running = Running(child);
+        let (mut text, mut line) = (String::new(), String::new());
+        while said.read_line(&mut line).unwrap() > 0 && !line.contains("is ready") {
+            text.push_str(&std::mem::take(&mut line));
+        }
+        text.push_str(&line);
+        assert!(
+            text.starts_with("Node number [1]: Total nodes [3]: Replication factor [3]: "),
+            "{text}"
+        );
+        assert!(text.contains("replication-factor: 4 copies do not fit on 3 nodes"), "{text}");
+        let ready = format!("driftless node {} of 3 is ready", at + 1);
+        assert!(text.contains(&ready), "{text}");
+        running
+    };
+    let _nodes: Vec<_> = (0..3).map(node).collect();
+    for port in http {
+        let begun = Instant::now();
+        while !get(port, "/ring/status")
+            .contains("\"nodes_alive\":3,\"slots\":16384,\"replication_factor\":2")
+        {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{}", get(port, "/ring/status"));
+        }
+    }
+}
+
 /// Only the first names others, and they come after it: what it finds by asking again is what joins them.
 #[test]
 fn who_is_named_may_come_later() {

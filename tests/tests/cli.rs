@@ -1,11 +1,13 @@
 //! The interactive client, fed by a pipe.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use driftless::answer::Answer;
 use driftless_tests::cluster::{Cluster, binary};
 use driftless_tests::launched::Launched;
 
@@ -148,6 +150,55 @@ fn a_pipe_of_commands_is_carried_out() {
     let (said, well) = session(&["-p", &port, "--json"], "mget a b\nhget\n");
     assert_eq!(said.lines().next(), Some(r#"["2",null]"#));
     assert!(said.contains(r#"{"error":"ERR"#) && !well, "{said}");
+}
+
+/// The commands of a saved file, each behind the number of its keyspace, in an order of their own.
+fn saved(mut file: &[u8]) -> Vec<String> {
+    let (mut commands, mut keyspace) = (Vec::new(), String::new());
+    while !file.is_empty() {
+        let (answer, used) = Answer::parse(file).expect("it is RESP").expect("it is whole");
+        file = &file[used..];
+        let text = format!("{answer:?}");
+        if text.contains("Bulk([83, 69, 76, 69, 67, 84])") {
+            keyspace = text;
+        } else {
+            commands.push(format!("{keyspace} {text}"));
+        }
+    }
+    commands.sort_unstable();
+    commands
+}
+
+#[test]
+fn what_is_saved_is_there_again_once_it_is_loaded_elsewhere() {
+    let (first, second) = (Cluster::start(3, &[]), Cluster::start(1, &["--partitions", "3"]));
+    let (from, to) = (first.address(1).port().to_string(), second.address(0).port().to_string());
+    let mut lines =
+        "set {soon} gone px 1\nset {later} kept ex 1000\nset \"\\x00\\r\\n\\xff\" \"\\xfe\\n\"\n"
+            .to_owned();
+    let large = "v".repeat(3 << 20);
+    let _ = write!(lines, "set large {large}\nselect 3\nset three 3\nselect 15\n");
+    for at in 0..3_000 {
+        let _ = writeln!(lines, "set key:{at} {at} ex {}", 500 + at);
+    }
+    let (_, complaints, well) = load(first.address(0).port(), lines.as_bytes(), &[]);
+    assert!(well, "{complaints}");
+    let directory = std::env::temp_dir().join(format!("driftless-save-{}", std::process::id()));
+    fs::create_dir_all(&directory).expect("the system has a directory for temporary files");
+    let path = |name: &str| directory.join(name).display().to_string();
+    let (said, well) = session(&["-p", &from, "--json", "--save", &path("a")], "");
+    assert_eq!((said.as_str(), well), ("{\"keys\":3004}\n", true));
+    let file = fs::read(path("a")).expect("it is there");
+    let (said, complaints, well) = load(second.address(0).port(), &file, &[]);
+    assert!(well && said.starts_with("3007 commands: 3007 done, 0 failed"), "{said}{complaints}");
+    let (_, well) = session(&["-p", &to, "--save", &path("b")], "");
+    assert!(well);
+    assert_eq!(saved(&file), saved(&fs::read(path("b")).expect("it is there")));
+    let names: Vec<_> = fs::read_dir(&directory).expect("it is there").collect();
+    assert_eq!(names.len(), 2, "nothing is left beside the files");
+    let (_, well) = session(&["-p", &to, "--save", &path("no/such/directory")], "");
+    assert!(!well);
+    fs::remove_dir_all(&directory).expect("it is still there");
 }
 
 #[test]

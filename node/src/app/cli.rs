@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cut;
+mod save;
 mod watch;
 
 use std::cell::RefCell;
@@ -69,6 +70,9 @@ pub(crate) struct Cli {
     /// Carry out the commands of a file (-: standard input), one a line or as RESP arrays, many at a time
     #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "command"])]
     load: Option<PathBuf>,
+    /// Save all keys to a file (-: standard output) of commands that make them anew, as --load takes them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "command", "load", "watch"])]
+    save: Option<PathBuf>,
     /// Show every change of the keys whose names match a pattern, as it comes
     #[arg(long, value_name = "PATTERN", num_args = 0..=1, default_missing_value = "*",
         conflicts_with_all = ["servers", "command", "load"])]
@@ -101,6 +105,9 @@ pub(crate) fn run(cli: &Cli) -> ExitCode {
     };
     if let Some(path) = &cli.load {
         return bulk::run(connection, path, cli.json);
+    }
+    if let Some(path) = &cli.save {
+        return save::run(connection, path, cli.json);
     }
     if cli.command.is_empty() {
         return prompt(cli, &mut connection);

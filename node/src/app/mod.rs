@@ -24,6 +24,7 @@ use driftless::disk::Claim;
 use driftless::settings::{Flags, Settings};
 use driftless::tls::Tls;
 use driftless::{NodeError, log, net, node};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// A replicated key-value store that speaks the Redis protocol and loses no acknowledged write.
 #[derive(Debug, Parser)]
@@ -96,6 +97,9 @@ struct DataDir {
     data_dir: PathBuf,
 }
 
+/// Files that a node has open besides its clients, about.
+const OTHER_FILES: u64 = 100;
+
 /// Why a command fails: one line.
 type Failure = Box<dyn std::error::Error>;
 
@@ -142,12 +146,28 @@ fn serve(flags: Flags, check: bool, interactive: bool) -> Result<(), NodeError> 
         return Ok(());
     }
     log::start(&settings)?;
+    allow_files(settings.max_clients);
     let claim = Claim::new(&settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(NodeError::system("starting"))?;
     runtime.block_on(node::run(settings, claim, net::stop_signal(), announce))
+}
+
+/// Raises the number of files that this process may have open as far as the system lets it: each client is one.
+fn allow_files(clients: u32) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let raised = setrlimit(Resource::Nofile, limit);
+    let files = getrlimit(Resource::Nofile).current;
+    if raised.is_err() || files.is_some_and(|files| files < u64::from(clients) + OTHER_FILES) {
+        tracing::warn!(
+            files,
+            clients,
+            "fewer files may be open than clients let in: raise `ulimit -n`"
+        );
+    }
 }
 
 fn announce(settings: &Settings) {

@@ -55,6 +55,23 @@ impl Connection {
         self.answers.next()
     }
 
+    /// Sends all of these, and then waits for all their answers: so few that the server takes them while nobody takes its
+    /// answers.
+    pub(crate) fn call_all<C: AsRef<[A]>, A: AsRef<[u8]>>(
+        &mut self,
+        commands: impl IntoIterator<Item = C>,
+    ) -> io::Result<Vec<Answer>> {
+        self.buffer.clear();
+        let mut count = 0;
+        for command in commands {
+            put_command(&mut self.buffer, command.as_ref());
+            count += 1;
+        }
+        self.answers.stream.write_all(&self.buffer)?;
+        self.answers.stream.flush()?;
+        (0..count).map(|_| self.answers.next()).collect()
+    }
+
     /// The connection for two threads: one that sends, one that takes answers.
     pub(crate) fn split(self) -> io::Result<(Link, Answers)> {
         Ok((self.answers.stream.sender()?, self.answers))

@@ -377,6 +377,10 @@ impl Driver {
             self.clients.close(client.0);
         }
         for event in self.out.events.drain(..) {
+            if matches!(event, Event::Leading { .. } | Event::Following { .. }) {
+                // Who leads is shown at once: doors tell it with their answers.
+                self.board_due = Moment(0);
+            }
             if let Event::PeerMalformed { from } = event {
                 self.peers.lose(from);
             }

@@ -11,7 +11,7 @@ use super::super::text;
 use super::words::not_primary;
 use super::{Caller, Said, told};
 use crate::board;
-use crate::gate::{Expiry, Login, Refusal};
+use crate::gate::{Expiry, Login, Refusal, Session};
 
 /// Keys asked for at a time.
 const SCAN_COUNT: u64 = 1_000;
@@ -56,74 +56,65 @@ pub(super) async fn answer(caller: &mut Caller, line: &str) -> Said {
 }
 
 async fn on_key(caller: &mut Caller, command: &str, key: &str, asked: &Asked) -> String {
-    let server = match caller.server_of(key) {
-        Ok(server) => server,
-        Err(server) => return error(caller.house.node, Some(key), &not_primary(server)),
-    };
+    if let Err(server) = caller.server_of(key) {
+        return error(caller.house.node, Some(key), &not_primary(server));
+    }
+    let done = run(&mut caller.session, command, key, asked).await;
+    // Only now: another node may serve the key than when it was asked for.
+    let server = caller.house.board.server_of(key.as_bytes());
+    match done {
+        Ok(fields) => success(server, fields),
+        Err(what) => error(server, Some(key), &what),
+    }
+}
+
+/// Runs a command on a key: what to tell. The error: why it was not done.
+async fn run(
+    session: &mut Session,
+    command: &str,
+    key: &str,
+    asked: &Asked,
+) -> Result<Value, String> {
     let name = key.as_bytes();
-    let session = &mut caller.session;
-    let missing = || Ok(error(server, Some(key), "Key not found"));
-    let done = match command {
-        "GET" => match session.get_with_expiry(name).await {
-            Ok(Some((value, expiry))) => Ok(found(server, key, &value, expiry)),
-            Ok(None) => missing(),
-            Err(refusal) => Err(refusal),
-        },
-        "SET" => {
-            let Some(value) = &asked.value else {
-                return error(server, Some(key), "Value is required");
+    let missing = || "Key not found".to_owned();
+    match command {
+        "GET" => {
+            let found = session.get_with_expiry(name).await.map_err(|why| told(&why))?;
+            let (value, expiry) = found.ok_or_else(missing)?;
+            let value = String::from_utf8(value).map_err(|_| "The value is not text")?;
+            let ttl = match expiry {
+                Expiry::Never => Value::Null,
+                Expiry::After(span) => in_seconds(span),
             };
+            Ok(json!({"key": key, "value": value, "ttl": ttl}))
+        }
+        "SET" => {
+            let value = asked.value.as_ref().ok_or("Value is required")?;
             let expiry = match asked.ttl.map(text::span) {
                 None => Expiry::Never,
-                Some(Some(span)) => Expiry::After(span),
-                Some(None) => return error(server, Some(key), INVALID_TTL),
+                Some(span) => Expiry::After(span.ok_or(INVALID_TTL)?),
             };
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            session
-                .set(name, value.as_bytes(), expiry)
-                .await
-                .map(|()| success(server, json!({"message": "Key set successfully", "key": key})))
+            let set = session.set(name, value.as_bytes(), expiry).await;
+            set.map_err(|why| told(&why))?;
+            Ok(json!({"message": "Key set successfully", "key": key}))
         }
-        "DELETE" => match session.delete(name).await {
-            Ok(true) => {
-                Ok(success(server, json!({"message": "Key deleted successfully", "key": key})))
-            }
-            Ok(false) => missing(),
-            Err(refusal) => Err(refusal),
-        },
+        "DELETE" => {
+            let found = session.delete(name).await.map_err(|why| told(&why))?;
+            let done = || json!({"message": "Key deleted successfully", "key": key});
+            found.then(done).ok_or_else(missing)
+        }
         _ => {
-            let Some(span) = asked.ttl.and_then(text::span) else {
-                return error(server, Some(key), INVALID_TTL);
-            };
-            match session.expire(name, span).await {
-                Ok(true) => Ok(success(
-                    server,
-                    json!({
-                        "message": "Expiration set successfully",
-                        "key": key,
-                        "ttl": in_seconds(span),
-                    }),
-                )),
-                Ok(false) => missing(),
-                Err(refusal) => Err(refusal),
-            }
+            let span = asked.ttl.and_then(text::span).ok_or(INVALID_TTL)?;
+            let found = session.expire(name, span).await.map_err(|why| told(&why))?;
+            let (message, ttl) = ("Expiration set successfully", in_seconds(span));
+            let done = || json!({"message": message, "key": key, "ttl": ttl});
+            found.then(done).ok_or_else(missing)
         }
-    };
-    done.unwrap_or_else(|refusal| error(server, Some(key), &told(&refusal)))
+    }
 }
 
 const INVALID_TTL: &str = "A ttl is a number of seconds above 0";
-
-fn found(server: NodeId, key: &str, value: &[u8], expiry: Expiry) -> String {
-    let Ok(value) = std::str::from_utf8(value) else {
-        return error(server, Some(key), "The value is not text");
-    };
-    let ttl = match expiry {
-        Expiry::Never => Value::Null,
-        Expiry::After(span) => in_seconds(span),
-    };
-    success(server, json!({"key": key, "value": value, "ttl": ttl}))
-}
 
 /// Whole seconds, rounded up: what is there is never said to have ended.
 fn in_seconds(span: Duration) -> Value {
