@@ -71,6 +71,8 @@ impl Outputs {
 pub struct SecretWork {
     /// Handed back with the outcomes.
     pub number: u64,
+    /// Who has given them.
+    pub client: ClientId,
     /// One or more.
     pub secrets: Vec<Secret>,
 }

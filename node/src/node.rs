@@ -82,15 +82,9 @@ pub async fn run(
     let mut engines: Vec<_> =
         engines.into_iter().map(|engine| watch_engine(engine, fatal.clone())).collect();
 
-    let house = House {
-        node: settings.node,
-        gate: Gate::new(inboxes.clone()),
-        board,
-        links,
-        tls,
-        followers: settings.followers,
-        live,
-    };
+    let gate = Gate::new(inboxes.clone());
+    let (node, followers) = (settings.node, settings.followers);
+    let house = House { node, gate, board, links, tls, followers, live };
     let _open = open_doors(&settings, ports.others, &inboxes, house)?;
     ready(&settings);
     let outcome = tokio::select! {
@@ -100,13 +94,7 @@ pub async fn run(
         Some(error) = failed.recv() => Err(error),
     };
     if let Ok(now) = outcome {
-        tracing::info!("stops: hands leadership over and flushes its log");
-        for inbox in &inboxes {
-            inbox.push(Note::Retire { now });
-        }
-        for engine in &mut engines {
-            let _ = engine.await;
-        }
+        retire(&inboxes, &mut engines, now).await;
         let _ = leave.send(());
         let _ = tokio::time::timeout(GOODBYE, gossip).await;
         if let Ok(error) = failed.try_recv() {
@@ -114,6 +102,17 @@ pub async fn run(
         }
     }
     outcome.map(|_| ())
+}
+
+/// Lets all engines hand their leaderships over, unless it is to be `now`, and end.
+async fn retire(inboxes: &[Arc<Inbox>], engines: &mut [oneshot::Receiver<()>], now: bool) {
+    tracing::info!("stops: hands leadership over and flushes its log");
+    for inbox in inboxes {
+        inbox.push(Note::Retire { now });
+    }
+    for engine in engines {
+        let _ = engine.await;
+    }
 }
 
 /// Greets all peers that are there. How the cluster is gossiped with, and who has not answered.

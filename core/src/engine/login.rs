@@ -147,7 +147,8 @@ impl Turn<'_> {
         let (given, against) = (Given::Password(password), hashes.clone());
         let secret = Secret { given, against, make: false };
         let number = self.hold(asked, Stage::Checking { hashes, refreshed });
-        self.out.secrets.push(SecretWork { number, secrets: alloc::vec![secret] });
+        let client = asked.ticket.client;
+        self.out.secrets.push(SecretWork { number, client, secrets: alloc::vec![secret] });
     }
 
     /// Keeps a command until later, and its client quiet.
@@ -223,7 +224,7 @@ impl Turn<'_> {
             return self.ask_one(asked);
         }
         let number = self.hold(asked, Stage::Hashing { known });
-        self.out.secrets.push(SecretWork { number, secrets });
+        self.out.secrets.push(SecretWork { number, client: asked.ticket.client, secrets });
     }
 
     /// Writes what ACL SETUSER says, with hashes in place of passwords.

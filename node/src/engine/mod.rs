@@ -371,7 +371,7 @@ impl Driver {
         });
         self.out.replies.drain(|client, bytes| self.clients.reply(client, bytes));
         for work in self.out.secrets.drain(..) {
-            self.vault.ask(&self.inbox, work);
+            self.vault.ask(&self.inbox, &self.clients.peer(work.client.0), work);
         }
         for client in self.out.closes.drain(..) {
             self.clients.close(client.0);
