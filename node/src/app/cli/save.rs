@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::Duration;
 
 use driftless::answer::put_command;
 use driftless_core::ids::KEYSPACES;
@@ -19,8 +21,14 @@ use super::super::resp::{Answer, Connection};
 const PAGE: &str = "1000";
 /// Bytes of commands that are sent before their answers are taken: so few that they find room while no answer is taken.
 const SENT_BYTES: usize = 16 << 10;
-/// How often a key is asked for whose deadline changes while it is looked at.
+/// Bytes of values that are taken at a time, about: judged by the largest of the last ones.
+const ANSWER_BYTES: usize = 16 << 20;
+/// How often a key is asked for whose deadline changes while it is looked at, or that nobody tells of.
 const TRIES: u32 = 100;
+/// Until it is tried again after nobody could tell.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How errors begin that are none for long.
+const NOT_NOW: [&str; 3] = ["TRYAGAIN ", "CLUSTERDOWN ", "LOADING "];
 
 /// A key with its value and its deadline, if it has one.
 struct Entry {
@@ -81,20 +89,25 @@ fn save(connection: &mut Connection, out: &mut impl io::Write) -> io::Result<u64
     let bar = ProgressBar::no_length();
     let style = "{spinner} {human_pos} keys  {per_sec}";
     bar.set_style(ProgressStyle::with_template(style).expect("a template that is right stays so"));
+    let mut largest = 0;
     for keyspace in 0..KEYSPACES {
         let select = vec![b"SELECT".to_vec(), keyspace.to_string().into_bytes()];
         refused(connection.call(&select)?)?;
-        let mut begun = false;
-        let mut cursor = b"0".to_vec();
+        let (mut begun, mut cursor) = (false, b"0".to_vec());
         loop {
             let (next, keys) = page(connection, &cursor)?;
-            for entry in entries(connection, keys)? {
-                if !begun {
-                    begun = true;
-                    write_command(out, &select)?;
+            let mut left = Left { keys, again: Vec::new(), tries: 0 };
+            while let Some(keys) = left.next(largest)? {
+                largest = 0;
+                for entry in look(connection, keys, &mut left.again)? {
+                    if !begun {
+                        begun = true;
+                        write_command(out, &select)?;
+                    }
+                    write_entry(out, &entry)?;
+                    largest = largest.max(entry.value.len());
+                    bar.inc(1);
                 }
-                write_entry(out, &entry)?;
-                bar.inc(1);
             }
             cursor = next;
             if cursor == b"0" {
@@ -110,8 +123,16 @@ fn save(connection: &mut Connection, out: &mut impl io::Write) -> io::Result<u64
 
 /// The next keys, and where to go on.
 fn page(connection: &mut Connection, cursor: &[u8]) -> io::Result<(Vec<u8>, Vec<Vec<u8>>)> {
-    let answer = connection.call(&[b"SCAN", cursor, b"COUNT", PAGE.as_bytes()])?;
-    let Answer::Array(parts) = refused(answer)? else { return Err(strange()) };
+    let mut tries = 0;
+    let answer = loop {
+        let answer = connection.call(&[b"SCAN", cursor, b"COUNT", PAGE.as_bytes()])?;
+        if !is_for_now(&answer) || tries == TRIES {
+            break refused(answer)?;
+        }
+        tries += 1;
+        sleep(PAUSE);
+    };
+    let Answer::Array(parts) = answer else { return Err(strange()) };
     let Ok([Answer::Bulk(next), Answer::Array(keys)]) = <[Answer; 2]>::try_from(parts) else {
         return Err(strange());
     };
@@ -122,43 +143,61 @@ fn page(connection: &mut Connection, cursor: &[u8]) -> io::Result<(Vec<u8>, Vec<
     Ok((next, keys.into_iter().map(key).collect::<io::Result<_>>()?))
 }
 
-/// What the keys hold; those that are gone by now are left out.
-fn entries(connection: &mut Connection, keys: Vec<Vec<u8>>) -> io::Result<Vec<Entry>> {
-    let mut found = Vec::with_capacity(keys.len());
-    let mut left = keys;
-    for _ in 0..TRIES {
-        let mut again = Vec::new();
-        while !left.is_empty() {
-            let mut bytes = 0;
-            let fits = left.iter().take_while(|key| {
-                bytes += 3 * key.len() + 100;
-                bytes <= SENT_BYTES
-            });
-            let rest = left.split_off(fits.count().max(1));
-            look(connection, std::mem::replace(&mut left, rest), &mut found, &mut again)?;
-        }
-        if again.is_empty() {
-            return Ok(found);
-        }
-        left = again;
-    }
-    Err(io::Error::other("the deadline of a key changes faster than it can be read"))
+/// Keys that are still to be asked for.
+struct Left {
+    keys: Vec<Vec<u8>>,
+    /// Those that have to be asked for again.
+    again: Vec<Vec<u8>>,
+    tries: u32,
 }
 
-/// Reads the value between two looks at the deadline: if both are the same, the value had it.
+impl Left {
+    /// The next few, where the last values had at most `largest` bytes.
+    fn next(&mut self, largest: usize) -> io::Result<Option<Vec<Vec<u8>>>> {
+        if self.keys.is_empty() {
+            std::mem::swap(&mut self.keys, &mut self.again);
+            self.tries += 1;
+        }
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        if self.tries > TRIES {
+            let why =
+                "nobody tells of some keys, or their deadlines change faster than they can be read";
+            return Err(io::Error::other(why));
+        }
+        let mut bytes = 0;
+        let fits = self.keys.iter().take(ANSWER_BYTES / (largest + 1)).take_while(|key| {
+            bytes += 3 * key.len() + 100;
+            bytes <= SENT_BYTES
+        });
+        let rest = self.keys.split_off(fits.count().max(1));
+        Ok(Some(std::mem::replace(&mut self.keys, rest)))
+    }
+}
+
+/// What keys hold; those that are gone by now are left out. The value is read between two looks at the deadline: if both
+/// are the same, the value had it.
 fn look(
     connection: &mut Connection,
     keys: Vec<Vec<u8>>,
-    found: &mut Vec<Entry>,
     again: &mut Vec<Vec<u8>>,
-) -> io::Result<()> {
+) -> io::Result<Vec<Entry>> {
+    let mut found = Vec::with_capacity(keys.len());
     let commands = keys.iter().flat_map(|key| {
         [[b"PEXPIRETIME", &key[..]], [b"GET".as_slice(), key], [b"PEXPIRETIME", key]]
     });
     let mut answers = connection.call_all(commands)?.into_iter();
-    let mut next = || refused(answers.next().ok_or_else(strange)?);
+    let mut next = || answers.next().ok_or_else(strange);
+    let mut pause = false;
     for key in keys {
-        match (next()?, next()?, next()?) {
+        let all = (next()?, next()?, next()?);
+        if [&all.0, &all.1, &all.2].into_iter().any(is_for_now) {
+            pause = true;
+            again.push(key);
+            continue;
+        }
+        match (refused(all.0)?, refused(all.1)?, refused(all.2)?) {
             (Answer::Integer(before), Answer::Bulk(value), Answer::Integer(after))
                 if before == after && after >= -1 =>
             {
@@ -170,7 +209,10 @@ fn look(
             _ => return Err(strange()),
         }
     }
-    Ok(())
+    if pause {
+        sleep(PAUSE);
+    }
+    Ok(found)
 }
 
 fn write_entry(out: &mut impl io::Write, entry: &Entry) -> io::Result<()> {
@@ -185,6 +227,12 @@ fn write_command(out: &mut impl io::Write, command: &[Vec<u8>]) -> io::Result<()
     let mut bytes = Vec::new();
     put_command(&mut bytes, command);
     out.write_all(&bytes)
+}
+
+/// Whether an answer says that nobody can tell just now.
+fn is_for_now(answer: &Answer) -> bool {
+    let Answer::Error(text) = answer else { return false };
+    NOT_NOW.iter().any(|code| text.starts_with(code))
 }
 
 /// An answer; one that is an error is one.

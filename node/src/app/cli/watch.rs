@@ -59,9 +59,13 @@ pub(super) fn run(
     }
 }
 
-/// Whether an error is one of the connection; others are the server's, or those of whoever reads what is shown.
+/// Whether an error is one of the connection, or of a server that has just started; others are the server's, or those
+/// of whoever reads what is shown.
 fn is_lost(error: &io::Error) -> bool {
-    !matches!(error.kind(), io::ErrorKind::Other | io::ErrorKind::BrokenPipe)
+    match error.kind() {
+        io::ErrorKind::Other => error.to_string().starts_with("LOADING "),
+        kind => kind != io::ErrorKind::BrokenPipe,
+    }
 }
 
 /// Where each partition is now.
