@@ -9,6 +9,11 @@ pub struct NodeId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LaneId(pub u8);
 
+impl NodeId {
+    /// The highest number of a node.
+    pub const MOST: Self = Self(1_000);
+}
+
 /// A replication group: one partition of the keyspaces. Group 0 is kept for the meta group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);

@@ -97,7 +97,12 @@ impl Config {
             if usize::from(count) > MOST_VOTERS {
                 return Err(Malformed);
             }
-            (0..count).map(|_| reader.u32().map(NodeId)).collect()
+            // Whatever else it may be, a node's number indexes buffers.
+            let node = |number| match NodeId(number) {
+                node if (NodeId(1)..=NodeId::MOST).contains(&node) => Ok(node),
+                _ => Err(Malformed),
+            };
+            (0..count).map(|_| reader.u32().and_then(node)).collect()
         };
         let config = Self { voters: list()?, outgoing: list()?, learners: list()? };
         if config.voters.is_empty() { Err(Malformed) } else { Ok(config) }
@@ -173,6 +178,16 @@ mod tests {
         let mut buffer = Vec::new();
         config.put(&mut buffer);
         assert_eq!(Config::take(&mut Reader::new(&buffer)), Ok(config));
+    }
+
+    #[test]
+    fn a_configuration_of_numbers_that_no_node_has_is_malformed() {
+        for (number, is_known) in [(0, false), (1, true), (1_000, true), (1_001, false)] {
+            let config = Config { outgoing: nodes(&[number]), ..Config::of(&nodes(&[1])) };
+            let mut buffer = Vec::new();
+            config.put(&mut buffer);
+            assert_eq!(Config::take(&mut Reader::new(&buffer)).is_ok(), is_known, "{number}");
+        }
     }
 
     #[test]

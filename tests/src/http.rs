@@ -70,8 +70,12 @@ impl Kept {
         let mut headers = Vec::new();
         loop {
             let line = self.line()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            if line.is_empty() {
+                break;
+            }
+            // Some servers put no space behind the colon.
+            let (name, value) = line.split_once(':').expect("a field has a name and a value");
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let status = status.expect("an answer begins with its code");
         let mut response = Response { status, headers, body: Vec::new() };

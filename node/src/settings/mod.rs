@@ -20,7 +20,7 @@ use crate::doors::Followers;
 use crate::error::NodeError;
 
 /// The highest number a node may have: ports are counted up from it.
-pub const MOST_NODES: u32 = 1_000;
+pub const MOST_NODES: u32 = NodeId::MOST.0;
 const CLIENT_PORT: u32 = 6_378;
 const NODE_PORT: u32 = 16_378;
 const LINES_PORT: u32 = 7_000;

@@ -19,6 +19,11 @@ use super::{SEGMENT_BYTES, WALL, flush, identity, ops_samples, sync_of};
 const GROUP: GroupId = GroupId(1);
 /// Where the stamp of an entry stands. The clocks of replicas are trusted, so it is always a good one.
 const STAMP: std::ops::Range<usize> = 1..9;
+/// A configuration that names nodes by numbers that no node has: each had a buffer made for it, and all before it. Found by
+/// a fuzz target.
+const STRANGE_NODES: &[u8] =
+    b"\x03\0\0=\0\0\0\x0b\x03\x01\x01\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0;\x0f~\0\0\0\
+    \xff\xff\xff\x02\x01\0\0\0\0\xff\x02\x01\0\0\0\0\0";
 /// Enough to be elected, to commit, and to apply.
 const TURNS: usize = 25;
 
@@ -39,7 +44,7 @@ pub fn entries(bytes: &[u8]) {
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
     // No operation, and one that is empty though nobody forwarded it.
-    let mut samples = vec![batch_of(&[]), batch_of(&[b""])];
+    let mut samples = vec![batch_of(&[]), batch_of(&[b""]), STRANGE_NODES.to_vec()];
     samples.extend(ops_samples().iter().map(|op| batch_of(&[op])));
     let two = ops_samples();
     samples.push(batch_of(&[&two[0], &two[2]]));
