@@ -98,7 +98,7 @@ impl Store {
     ) {
         let deadline = Deadline::new(expires_at);
         self.table_mut(key.keyspace).set(Entry { key: key.name, value, deadline, version });
-        let (kind, value) = (ChangeKind::Set, Some(value));
+        let (kind, value, expires_at) = (ChangeKind::Set, Some(value), deadline.time());
         self.changes.note(Change { version, kind, key, value, expires_at });
     }
 
@@ -117,7 +117,7 @@ impl Store {
         if there {
             let Self { tables, changes, .. } = self;
             let entry = tables[usize::from(key.keyspace.0)].get(key.name);
-            let value = entry.map(|entry| entry.value);
+            let (value, expires_at) = (entry.map(|entry| entry.value), deadline.time());
             changes.note(Change { version, kind: ChangeKind::Set, key, value, expires_at });
         }
         there
@@ -142,7 +142,7 @@ impl Store {
         let deadline = Deadline::new(expires_at);
         let there = self.table_mut(key.keyspace).stamp(key.name, deadline, version);
         if there {
-            let (kind, value) = (ChangeKind::Expiry, None);
+            let (kind, value, expires_at) = (ChangeKind::Expiry, None, deadline.time());
             self.changes.note(Change { version, kind, key, value, expires_at });
         }
         there

@@ -24,6 +24,10 @@ const STAMP: std::ops::Range<usize> = 1..9;
 const STRANGE_NODES: &[u8] =
     b"\x03\0\0=\0\0\0\x0b\x03\x01\x01\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0;\x0f~\0\0\0\
     \xff\xff\xff\x02\x01\0\0\0\0\xff\x02\x01\0\0\0\0\0";
+/// A SET with a deadline beyond the year 10,889: the key got the last one there is, and its change told another. Found by a fuzz
+/// target.
+const LATE_DEADLINE: &[u8] =
+    b"\x02\x01\0\x01\0\0\0\0\0\0\x15\0\0\0\x01\0\0\0\0\0\x0c\x0c\0\0\0\0\0\x02\0\x02\0\0\0\0\0";
 /// Enough to be elected, to commit, and to apply.
 const TURNS: usize = 25;
 
@@ -44,7 +48,8 @@ pub fn entries(bytes: &[u8]) {
 
 pub(super) fn samples() -> Vec<Vec<u8>> {
     // No operation, and one that is empty though nobody forwarded it.
-    let mut samples = vec![batch_of(&[]), batch_of(&[b""]), STRANGE_NODES.to_vec()];
+    let mut samples =
+        vec![batch_of(&[]), batch_of(&[b""]), STRANGE_NODES.to_vec(), LATE_DEADLINE.to_vec()];
     samples.extend(ops_samples().iter().map(|op| batch_of(&[op])));
     let two = ops_samples();
     samples.push(batch_of(&[&two[0], &two[2]]));
