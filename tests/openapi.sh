@@ -31,6 +31,8 @@ until curl --silent --fail --output /dev/null "$at/health"; do
     sleep 0.1
 done
 
+# It keeps what it has found where it is run.
+cd "$place"
 schemathesis run "$at/openapi.json" --checks all --max-examples "${EXAMPLES:-200}"
 if command -v promtool >/dev/null; then
     curl --silent "$at/metrics" | promtool check metrics

@@ -29,6 +29,14 @@ pub enum Answer {
     Set(Vec<Answer>),
 }
 
+/// Whether an error says that nothing was done, and that it may well be if it is asked for again.
+pub fn is_for_now(error: &str) -> bool {
+    let code = error.split_once(' ').map_or(error, |(code, _)| code);
+    // Whoever is one too many is told so instead of an answer.
+    matches!(code, "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN")
+        || error.starts_with("ERR max number of clients")
+}
+
 impl Answer {
     /// The answer that `bytes` begin with, and how many of them it takes; `None` if it is not all there yet. The
     /// error: this is no answer.

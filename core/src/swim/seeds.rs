@@ -101,3 +101,20 @@ impl Seed {
         found.is_some_and(|member| member.liveness != Liveness::Dead)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_seed_makes_room_for_one_too_many() {
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let mut seeds = Seeds::new(&[], at(1));
+        let most = SEEDS_MAX as u16;
+        (1..=most + 3).for_each(|port| seeds.add(at(port), at(1), Instant(0)));
+        seeds.add(at(9), at(1), Instant(0));
+        let kept: Vec<_> = seeds.seeds.iter().map(|seed| seed.address.port()).collect();
+        // Its own address is none, and one that is there already stays where it is.
+        assert_eq!(kept, (4..=most + 3).collect::<Vec<_>>());
+    }
+}

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Session;
-use crate::answer::Answer;
+use crate::answer::{Answer, is_for_now};
 
 /// When a key ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +51,7 @@ impl Refusal {
             "NOAUTH" | "WRONGPASS" => Self::NotAllowed(error),
             "NOPERM" => Self::Forbidden(error),
             "GONE" => Self::Gone(error),
-            "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "BUSY" | "MASTERDOWN" => Self::NotNow(error),
-            // Whoever is one too many is told so instead of an answer.
-            _ if error.starts_with("ERR max number of clients") => Self::NotNow(error),
+            _ if is_for_now(&error) => Self::NotNow(error),
             _ => Self::Wrong(error),
         }
     }

@@ -50,7 +50,7 @@ const fn named_twice(
     Parameter { name, alias, value, kind }
 }
 
-/// All settings, by name. Those of [`TAKE_EFFECT`] change what the node does; the others that are not fixed are only kept for
+/// All settings, by name. Those of `TAKE_EFFECT` change what the node does; the others that are not fixed are only kept for
 /// whoever asks again, because software sets them without being asked and would not go on otherwise.
 static PARAMETERS: [Parameter; 39] = [
     row("activedefrag", "no", Kind::Switch),
@@ -146,7 +146,7 @@ impl Settings {
 }
 
 impl Changes {
-    /// Each setting that [takes effect](TAKE_EFFECT) by its name, and what it is to be.
+    /// Each setting that changes what the node does, by its name, and what it is to be.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, String)> {
         let named = self.0.iter().map(|(at, value)| (PARAMETERS[*at].name, value.clone()));
         named.filter(|(name, _)| TAKE_EFFECT.contains(name))

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
-use driftless::answer::put_command;
+use driftless::answer::{self, put_command};
 use driftless_core::ids::KEYSPACES;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -27,8 +27,6 @@ const ANSWER_BYTES: usize = 16 << 20;
 const TRIES: u32 = 100;
 /// Until it is tried again after nobody could tell.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How errors begin that are none for long.
-const NOT_NOW: [&str; 3] = ["TRYAGAIN ", "CLUSTERDOWN ", "LOADING "];
 
 /// A key with its value and its deadline, if it has one.
 struct Entry {
@@ -231,8 +229,7 @@ fn write_command(out: &mut impl io::Write, command: &[Vec<u8>]) -> io::Result<()
 
 /// Whether an answer says that nobody can tell just now.
 fn is_for_now(answer: &Answer) -> bool {
-    let Answer::Error(text) = answer else { return false };
-    NOT_NOW.iter().any(|code| text.starts_with(code))
+    matches!(answer, Answer::Error(text) if answer::is_for_now(text))
 }
 
 /// An answer; one that is an error is one.

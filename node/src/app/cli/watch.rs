@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use driftless::answer::is_for_now;
 use driftless::clock;
 use serde_json::json;
 
@@ -16,8 +17,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const NO_PARTITION: &str = "ERR no such partition";
 /// How the error begins that says that changes are remembered no more.
 const GONE: &str = "GONE ";
-/// How the error begins that says that nobody leads a partition just now.
-const NOT_NOW: &str = "TRYAGAIN ";
 
 /// A change of a key.
 struct Change {
@@ -59,11 +58,11 @@ pub(super) fn run(
     }
 }
 
-/// Whether an error is one of the connection, or of a server that has just started; others are the server's, or those
-/// of whoever reads what is shown.
+/// Whether an error is one of the connection, or of a server that lets nobody in just now; others are the server's, or
+/// those of whoever reads what is shown.
 fn is_lost(error: &io::Error) -> bool {
     match error.kind() {
-        io::ErrorKind::Other => error.to_string().starts_with("LOADING "),
+        io::ErrorKind::Other => is_for_now(&error.to_string()),
         kind => kind != io::ErrorKind::BrokenPipe,
     }
 }
@@ -75,7 +74,7 @@ fn begin(connection: &mut Connection, pattern: &str) -> io::Result<Vec<Option<i6
         let partition = (places.len() + 1).to_string();
         match connection.call(&["CHANGES", &partition, "$", "MATCH", pattern])? {
             Answer::Error(text) if text == NO_PARTITION => return Ok(places),
-            Answer::Error(text) if text.starts_with(NOT_NOW) => std::thread::sleep(LOOK_EVERY),
+            Answer::Error(text) if is_for_now(&text) => std::thread::sleep(LOOK_EVERY),
             answer => places.push(Some(told(answer)?.0)),
         }
     }
@@ -92,7 +91,7 @@ fn look(
     let partition = (at + 1).to_string();
     let from = place.map_or_else(|| "$".to_owned(), |place| place.to_string());
     match connection.call(&["CHANGES", &partition, &from, "MATCH", pattern])? {
-        Answer::Error(text) if text.starts_with(NOT_NOW) => Ok(false),
+        Answer::Error(text) if is_for_now(&text) => Ok(false),
         Answer::Error(text) if text.starts_with(GONE) => {
             eprintln!("partition {partition}: {text}: goes on with what comes now");
             *place = None;
