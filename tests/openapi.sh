@@ -23,7 +23,7 @@ fi
 cargo build --release
 port=${PORT:-18100}
 target/release/driftless serve --data-dir "$place/data" --log-level off \
-    --port "$port" --gossip-port "$((port + 1))" --lines-port 0 --http-port "$((port + 2))" >"$place/out" &
+    --port "$port" --gossip-port "$((port + 1))" --cluster-port 0 --lines-port 0 --http-port "$((port + 2))" >"$place/out" &
 node=$!
 at=http://127.0.0.1:$((port + 2))
 until curl --silent --fail --output /dev/null "$at/health"; do

@@ -185,6 +185,9 @@ pub struct Timing {
     pub lead_back_after: Span,
     /// How often the replicas of a group that changed compare their digests.
     pub scrub_every: Span,
+    /// How old what a read of a READONLY client finds may be, at most: everything that was acknowledged so long before
+    /// the answer is in it. Zero: such reads are answered by leaders like all others.
+    pub max_staleness: Span,
     /// How far a node's clock may run ahead of those of a majority before it goes by theirs, in
     /// milliseconds: one broken clock must not drag the cluster into the future.
     pub clock_error_ms: u64,
@@ -212,6 +215,7 @@ impl Default for Timing {
             disk_stall: Span::millis(1_000),
             lead_back_after: Span::millis(5_000),
             scrub_every: Span::millis(30_000),
+            max_staleness: Span::millis(1_000),
             clock_error_ms: 60_000,
         }
     }
@@ -316,6 +320,12 @@ pub enum Bug {
     ChangesJumped,
     /// A node that has just started takes it that there are no users, without asking.
     UsersGuessed,
+    /// A replica answers READONLY clients however old what it knows is.
+    StaleUnbounded,
+    /// A replica takes itself to be as fresh as the moment at which the leader's answer arrives.
+    FreshWhenTold,
+    /// A client is sent away to the leader with a command that is passed on all the same.
+    MovedThoughTaken,
 }
 
 impl Bug {

@@ -120,6 +120,8 @@ pub struct MemberFacts {
 pub struct About {
     /// For Redis clients.
     pub clients: u16,
+    /// For those of them that go to the leader of a key themselves.
+    pub cluster: u16,
     /// For lines of JSON or text.
     pub lines: u16,
     /// For HTTP.
@@ -131,8 +133,9 @@ pub struct About {
 impl About {
     /// As gossip carries it.
     pub fn to_bytes(self) -> Vec<u8> {
-        let Self { clients, lines, http, grpc } = self;
-        format!("clients={clients} lines={lines} http={http} grpc={grpc}").into_bytes()
+        let Self { clients, cluster, lines, http, grpc } = self;
+        format!("clients={clients} cluster={cluster} lines={lines} http={http} grpc={grpc}")
+            .into_bytes()
     }
 
     /// What is not understood is passed over: another version may say more.
@@ -143,6 +146,7 @@ impl About {
             let port = port.parse().unwrap_or(0);
             match name {
                 "clients" => about.clients = port,
+                "cluster" => about.cluster = port,
                 "lines" => about.lines = port,
                 "http" => about.http = port,
                 "grpc" => about.grpc = port,
@@ -327,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_a_node_says_of_itself_is_read_by_others() {
-        let about = About { clients: 6379, lines: 7001, http: 8001, grpc: 0 };
+        let about = About { clients: 6379, cluster: 7379, lines: 7001, http: 8001, grpc: 0 };
         assert_eq!(About::from_bytes(&about.to_bytes()), about);
         let other = About { clients: 6379, ..About::default() };
         assert_eq!(About::from_bytes(b"clients=6379 carrier=pigeon http=x \xff"), other);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driftless_core::cluster::{Cluster, ClusterOutputs};
+use driftless_core::command::connection::NodeAddress;
 use driftless_core::{Event, LaneId, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
-use crate::board::Board;
+use crate::board::{About, Board};
 use crate::clock::Clock;
 use crate::engine::{Inbox, Note};
 use crate::events;
@@ -52,6 +53,7 @@ impl Gossip {
         let mut received: Option<(usize, SocketAddr)> = None;
         let mut leaving = false;
         let (mut seed, mut shown) = (None, None);
+        let mut told = Vec::new();
         loop {
             out.clear();
             let mut turn = self.cluster.turn(clock.now(), &mut out);
@@ -72,6 +74,7 @@ impl Gossip {
             {
                 shown = Some(Instant::now());
                 self.board.show_members(&self.cluster);
+                self.tell_addresses(&mut told);
             }
             if leaving {
                 return;
@@ -88,6 +91,25 @@ impl Gossip {
                 Some(address) = self.found.recv() => seed = Some(address),
                 () = sleep_until(due.into()) => (),
             }
+        }
+    }
+
+    /// Tells the engines where clients find nodes, if it is not what they were `told` before.
+    fn tell_addresses(&self, told: &mut Vec<NodeAddress>) {
+        let members = self.cluster.members();
+        let addresses = members.filter_map(|member| {
+            let (host, node_port) = (member.address.ip().to_string(), member.address.port());
+            let port = About::from_bytes(&member.about).cluster;
+            (port > 0).then_some(NodeAddress { node: member.node, host, port, node_port })
+        });
+        let addresses: Vec<_> = addresses.collect();
+        if addresses == *told {
+            return;
+        }
+        let shared: Arc<[NodeAddress]> = addresses.as_slice().into();
+        *told = addresses;
+        for engine in &self.engines {
+            engine.push(Note::Addresses(shared.clone()));
         }
     }
 

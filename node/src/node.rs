@@ -164,8 +164,10 @@ async fn bind(settings: &Settings) -> Result<Ports, NodeError> {
     let nodes = nodes.into_iter().flatten().next().expect("one door was asked for");
     let redis = if tls { clients.pop().flatten() } else { None };
     clients.resize_with(settings.shared.engines as usize, || None);
-    let mut others = Doors { redis, lines: None, http: None, grpc: None, passed: None };
+    let mut others =
+        Doors { redis, cluster: None, lines: None, http: None, grpc: None, passed: None };
     for (name, at, door) in [
+        ("cluster-port", settings.cluster_at, &mut others.cluster),
         ("lines-port", settings.lines_at, &mut others.lines),
         ("http-port", settings.http_at, &mut others.http),
         ("grpc-port", settings.grpc_at, &mut others.grpc),
@@ -406,6 +408,7 @@ async fn cluster_config(settings: &Settings) -> ClusterConfig {
 fn about(settings: &Settings) -> About {
     About {
         clients: settings.clients_at.port(),
+        cluster: settings.cluster_at.map_or(0, |at| at.port()),
         lines: settings.lines_at.map_or(0, |at| at.port()),
         http: match settings.http_at {
             Some(at) => at.port(),

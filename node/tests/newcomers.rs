@@ -62,6 +62,8 @@ impl Node<'_> {
         command.env_clear().args(["serve", "--total-nodes", "3", "--log-level", "off"]);
         command.args(["--node-num", &self.number.to_string(), "--port", &port]);
         command.args([
+            "--cluster-port",
+            "0",
             "--lines-port",
             "0",
             "--http-port",

@@ -39,7 +39,11 @@ impl Drop for Place {
 fn serve(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
     command.env_clear().arg("serve").arg("--data-dir").arg(data).args(flags);
-    command.env("DRIFTLESS_LINES_PORT", "0").env("DRIFTLESS_HTTP_PORT", "0").env("GRPC_PORT", "0");
+    for door in
+        ["DRIFTLESS_CLUSTER_PORT", "DRIFTLESS_LINES_PORT", "DRIFTLESS_HTTP_PORT", "GRPC_PORT"]
+    {
+        command.env(door, "0");
+    }
     command.envs(variables.iter().copied()).output().unwrap()
 }
 

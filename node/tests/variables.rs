@@ -42,7 +42,10 @@ fn get(port: u16, path: &str) -> String {
 fn start(variables: &[(&str, String)]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
     command.env_clear().arg("serve").envs(variables.iter().cloned());
-    command.env("DRIFTLESS_LOG_LEVEL", "off").env("DRIFTLESS_LINES_PORT", "0");
+    command
+        .env("DRIFTLESS_LOG_LEVEL", "off")
+        .env("DRIFTLESS_LINES_PORT", "0")
+        .env("DRIFTLESS_CLUSTER_PORT", "0");
     let child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut running = Running(child);
     let mut line = String::new();
@@ -117,6 +120,8 @@ fn who_starts_a_node_by_hand_is_asked_for_what_it_must_be_told() {
             &gossip[at].to_string(),
         ]);
         command.args([
+            "--cluster-port",
+            "0",
             "--lines-port",
             "0",
             "--grpc-port",

@@ -100,6 +100,10 @@ pub struct Workload {
     pub value_bytes: u64,
     /// Bursts in 100 after which a client goes to another node.
     pub roaming: u64,
+    /// Clients in 100 that go to the leaders of keys themselves.
+    pub in_cluster_mode: u64,
+    /// Clients in 100 that are content with what replicas know.
+    pub read_only: u64,
     /// Answers in 1,000 that are lost with their connection.
     pub lost_answers: u64,
     /// How long a client waits for an answer before it hangs up.
@@ -186,6 +190,8 @@ impl Workload {
             users: 0,
             value_bytes: 8,
             roaming: 0,
+            in_cluster_mode: 0,
+            read_only: 0,
             lost_answers: 0,
             patience: 8 * SECOND,
         }

@@ -140,6 +140,7 @@ fn draw_timing(chance: &mut Chance, timing: &mut Timing) {
     timing.scrub_every = Span::millis(pick(chance, &[500, 5_000, 30_000]));
     timing.lead_back_after = Span::millis(pick(chance, &[200, 1_000, 5_000]));
     timing.clock_error_ms = pick(chance, &[500, 60_000, 60_000]);
+    timing.max_staleness = Span::millis(pick(chance, &[2, 10, 50, 1_000]));
 }
 
 /// Verdicts must come within the longest fault in some worlds, so that they are false ones.
@@ -221,6 +222,8 @@ fn draw_workload(chance: &mut Chance, options: &Options) -> Workload {
         lost_answers: sometimes(chance, &[5, 50]),
         patience: pick(chance, &[1, 4, 9]) * SECOND,
         users: pick(chance, &[0, 0, 0, 3, 15]),
+        in_cluster_mode: pick(chance, &[0, 0, 30, 100]),
+        read_only: pick(chance, &[0, 0, 50, 100]),
     }
 }
 

@@ -32,7 +32,7 @@ mod tests {
         assert_eq!(select(Some("quorum-is-half")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("QuorumIsHalf")), [Bug::QuorumIsHalf]);
         assert_eq!(select(Some("none")), []);
-        // `UsersGuessed` is the last variant: the numbers below it are all taken.
-        assert_eq!(select(None).len(), Bug::UsersGuessed as usize);
+        // `MovedThoughTaken` is the last variant: the numbers below it are all taken.
+        assert_eq!(select(None).len(), Bug::MovedThoughTaken as usize);
     }
 }

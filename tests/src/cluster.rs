@@ -27,6 +27,7 @@ struct Node {
     process: Option<Child>,
     port: u16,
     gossip_port: u16,
+    cluster_port: u16,
     lines_port: u16,
     http_port: u16,
     grpc_port: u16,
@@ -44,6 +45,7 @@ impl Cluster {
             process: None,
             port: free_port(),
             gossip_port: free_port(),
+            cluster_port: free_port(),
             lines_port: free_port(),
             http_port: free_port(),
             grpc_port: free_port(),
@@ -80,6 +82,11 @@ impl Cluster {
     /// Where other nodes reach it, TCP and UDP.
     pub fn nodes_address(&self, at: usize) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].gossip_port))
+    }
+
+    /// Where clients are sent on to the leaders of keys.
+    pub fn cluster_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.nodes[at].cluster_port))
     }
 
     /// Where lines of JSON or text are taken.
@@ -165,6 +172,7 @@ impl Cluster {
             .args(["--peers", &peers.join(",")])
             .args(["--port", &node.port.to_string()])
             .args(["--gossip-port", &node.gossip_port.to_string()])
+            .args(["--cluster-port", &node.cluster_port.to_string()])
             .args(["--lines-port", &node.lines_port.to_string()])
             .args(["--http-port", &node.http_port.to_string()])
             .args(["--grpc-port", &node.grpc_port.to_string()])

@@ -139,7 +139,7 @@ fn settings(variables: &Variables) -> Variables {
 }
 
 fn ports(settings: &Variables) -> BTreeSet<u64> {
-    let names = ["port", "lines-port", "http-port", "grpc-port", "gossip-port"];
+    let names = ["port", "cluster-port", "lines-port", "http-port", "grpc-port", "gossip-port"];
     names.iter().map(|name| settings[*name].parse().expect("a port is a number")).collect()
 }
 

@@ -50,6 +50,11 @@ impl Beats {
         self.next = now;
     }
 
+    /// Whether there is reason to believe that a node is gone, and nothing was heard of it since.
+    pub(super) fn doubts(&self, node: NodeId) -> bool {
+        self.streams.iter().any(|stream| stream.node == node && stream.hastened)
+    }
+
     fn of(&mut self, node: NodeId) -> Option<&mut Stream> {
         self.streams.iter_mut().find(|stream| stream.node == node)
     }
@@ -390,7 +395,10 @@ impl Turn<'_> {
     pub(super) fn note_leader(&mut self, id: GroupId) {
         let engine = &mut *self.engine;
         let Some(partition) = engine.partitions.get_mut(id) else { return };
-        let Some(group) = &partition.group else { return };
+        let Some(group) = &partition.group else {
+            let hint = partition.outbox.hint();
+            return self.note_led(id, hint);
+        };
         let leader = group.raft.leader().map(|leader| (leader, group.raft.term()));
         let before = core::mem::replace(&mut partition.known, leader);
         if before == leader {
@@ -420,5 +428,6 @@ impl Turn<'_> {
                 *sum = if sign { sum.wrapping_add(value) } else { sum.wrapping_sub(value) };
             }
         }
+        self.note_led(id, leader.map(|(node, _)| node));
     }
 }

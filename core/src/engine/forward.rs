@@ -7,12 +7,16 @@ use crate::engine::whole::NO_GROUP;
 use crate::entry::Forwarded;
 use crate::group::{Arrival, Origin, Request, anyone_tells, writes};
 use crate::ids::{GroupId, LaneId, Life, NodeId, Term};
-use crate::message::{self, Answer, Fate, Forward, Handback, Handoff, Message};
+use crate::message::{self, Agreed, Answer, Fate, Forward, Handback, Handoff, Message};
 use crate::resp::{Args, ArgsBuffer};
 
 impl Turn<'_> {
-    /// A command for a group of this lane: taken by the replica here if it leads, sent on if not.
-    pub(super) fn dispatch(&mut self, id: GroupId, request: &Request<'_>) {
+    /// A command for a group of this lane: taken by the replica here if it leads, sent on if not, unless its client has
+    /// agreed to something else.
+    pub(super) fn dispatch(&mut self, id: GroupId, request: &Request<'_>, agreed: Agreed) {
+        if agreed != Agreed::default() && self.answer_as_agreed(id, request, agreed) {
+            return;
+        }
         let (partitions, mut room) = self.engine.split(self.out);
         let Some(partition) = partitions.get_mut(id) else {
             return;
@@ -42,14 +46,15 @@ impl Turn<'_> {
         if handoff.group == NO_GROUP {
             return self.on_part(from, spec, handoff, &args);
         }
-        let Handoff { group, ticket, proto, keyspace, .. } = *handoff;
+        let Handoff { group, ticket, proto, keyspace, agreed, .. } = *handoff;
         if let Some(told) = self.told_by_hearsay(spec, proto) {
             let handback = Handback { ticket, bytes: &told };
             message::send(&mut self.out.handoffs, u32::from(from.0), &Message::Handback(handback));
             return;
         }
         let origin = Origin::Lane(from, ticket);
-        self.dispatch(group, &Request { origin, spec, keyspace, proto, args, forwarded: None });
+        let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
+        self.dispatch(group, &request, agreed);
     }
 
     /// A command of a client of another node.

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::request::Asked;
 use crate::engine::turn::Turn;
 use crate::ids::{ClientId, Keyspace};
-use crate::message::Ticket;
+use crate::message::{Agreed, Ticket};
 use crate::outputs::{Given, Secret, SecretOutcome, SecretWork};
 use crate::resp::{ArgsBuffer, Proto};
 use crate::time::Instant;
@@ -183,7 +183,8 @@ impl Turn<'_> {
         let args = buffer.decode(&held.args).expect("it was encoded here");
         let Held { spec, ticket, keyspace, proto, .. } = *held;
         self.release(ticket);
-        self.on_connection(&Asked { spec, args, ticket, keyspace, proto }, looked);
+        let agreed = Agreed::default();
+        self.on_connection(&Asked { spec, args, ticket, keyspace, proto, agreed }, looked);
     }
 
     /// The leader has told who the users are, or cannot be asked: who was turned away before that may be let in now.
@@ -257,7 +258,8 @@ impl Turn<'_> {
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let args = buffer.compose(&mut bytes, &words);
         let Held { spec, ticket, keyspace, proto, .. } = *held;
-        self.ask_one(&Asked { spec, args, ticket, keyspace, proto });
+        let agreed = Agreed::default();
+        self.ask_one(&Asked { spec, args, ticket, keyspace, proto, agreed });
     }
 }
 

@@ -2,6 +2,7 @@
 //! knock at this thread's door. Thin: it lists what was touched and has each finish its turn once.
 
 mod beats;
+mod cluster_mode;
 mod forward;
 mod idle;
 mod lead_back;
@@ -54,6 +55,7 @@ pub struct Engine {
     pulse: Pulse,
     beats: beats::Beats,
     strays: lead_back::Strays,
+    directory: cluster_mode::Directory,
     wal: Wal,
     sessions: Sessions,
     registry: users::Registry,

@@ -9,6 +9,7 @@ use crate::command::CommandId;
 use crate::command::connection::{Refusals, Settings};
 use crate::config::EngineConfig;
 use crate::engine::beats::Beats;
+use crate::engine::cluster_mode::Directory;
 use crate::engine::idle::Idle;
 use crate::engine::lead_back::{Home, Strays};
 use crate::engine::login::Logins;
@@ -140,6 +141,7 @@ fn assemble(
         pulse: Pulse::new(others.iter().copied()),
         beats: Beats::new(&others),
         strays: Strays::default(),
+        directory: Directory::new(&placement),
         wal,
         sessions: Sessions::default(),
         registry: Registry::new(now.mono, config.bug),

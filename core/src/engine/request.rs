@@ -7,14 +7,28 @@ use crate::command::{self, CommandId, Merge, Scope, Spec};
 use crate::engine::login::Looked;
 use crate::engine::turn::{Admission, Turn};
 use crate::engine::users::Bar;
-use crate::group::{Origin, Request, group_of_changes, group_of_cursor, writes};
+use crate::group::{
+    Origin, Request, cursor_of, group_of_changes, group_of_cursor, is_within_group, writes,
+};
 use crate::ids::{ClientId, GroupId, Keyspace};
-use crate::message::{self, Handoff, Message, Ticket};
+use crate::message::{self, Agreed, Handoff, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Proto, Reply};
 use crate::session::Kind;
+use crate::time::Span;
 
 /// Keys of one command, at most: the number of one has 16 bits.
 const MOST_KEYS: usize = 65_535;
+
+/// What a client has agreed to, as far as this command goes: only one with keys can be answered by another replica or
+/// elsewhere.
+fn agreed(connection: &Connection, spec: &Spec, max_staleness: Span) -> Agreed {
+    let reads = matches!(spec.scope, Scope::Read | Scope::SplitRead(_));
+    let writes = matches!(spec.scope, Scope::Write | Scope::SplitWrite(_));
+    Agreed {
+        moves: connection.in_cluster_mode && (reads || writes),
+        stale: connection.read_only && reads && max_staleness > Span(0),
+    }
+}
 
 /// A command of a client, looked up and let in.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +38,8 @@ pub(super) struct Asked<'a> {
     pub(super) ticket: Ticket,
     pub(super) keyspace: Keyspace,
     pub(super) proto: Proto,
+    /// So far as it concerns one group.
+    pub(super) agreed: Agreed,
 }
 
 impl Turn<'_> {
@@ -116,8 +132,9 @@ impl Turn<'_> {
             _ if writes(spec) => Kind::Write,
             _ => Kind::Read,
         };
+        let agreed = agreed(&state.connection, spec, self.engine.config.timing.max_staleness);
         let ticket = self.engine.sessions.begin(client, !answers, kind);
-        let asked = Asked { spec, args: *args, ticket, keyspace, proto };
+        let asked = Asked { spec, args: *args, ticket, keyspace, proto, agreed };
         if let Some(bar) = bar {
             return self.refuse(&asked, bar);
         }
@@ -129,17 +146,7 @@ impl Turn<'_> {
             }
             Scope::SplitRead(merge) | Scope::SplitWrite(merge) => self.ask_split(&asked, merge),
             Scope::EveryRead(merge) | Scope::EveryWrite(merge) => self.ask_every(&asked, merge),
-            Scope::Scan => {
-                let group = group_of_cursor(args.at(1)).unwrap_or(GroupId(1));
-                if group.0 > self.engine.placement.partitions() {
-                    return self.reply(ticket, proto, |reply| {
-                        reply.array(2);
-                        reply.bulk(b"0");
-                        reply.array(0);
-                    });
-                }
-                self.ask(group, &asked, 0, args);
-            }
+            Scope::Scan => self.scan(&asked),
             Scope::Changes => match self.group_of_changes(args) {
                 Some(group) => self.ask(group, &asked, 0, args),
                 None => self.reply(ticket, proto, |reply| reply.error("ERR no such partition")),
@@ -208,6 +215,7 @@ impl Turn<'_> {
         if let [group] = parts[..] {
             return self.ask(group, asked, 0, &args);
         }
+        let asked = &Asked { agreed: Agreed { moves: false, ..asked.agreed }, ..*asked };
         self.engine.sessions.split(ticket, merge, proto, parts.len(), order.clone());
         let (mut buffer, mut bytes, mut words) = (ArgsBuffer::default(), Vec::new(), Vec::new());
         for (part, group) in parts.iter().enumerate() {
@@ -222,19 +230,56 @@ impl Turn<'_> {
         }
     }
 
-    /// All groups are asked the same.
+    /// All groups are asked the same; or those that this node leads, if the client means to ask each node for its part.
     fn ask_every(&mut self, asked: &Asked<'_>, merge: Merge) {
         let count = self.engine.placement.partitions();
-        if count == 1 {
-            return self.ask(GroupId(1), asked, 0, &asked.args);
+        let part = self.asks_for_part(asked);
+        let mut groups: Vec<GroupId> =
+            (1..=count).map(GroupId).filter(|group| !part || self.leads_here(*group)).collect();
+        match groups[..] {
+            [] => {
+                return self.reply(asked.ticket, asked.proto, |reply| {
+                    command::merge(merge, &[], core::iter::empty(), reply)
+                        .expect("of nothing there is nothing to say");
+                });
+            }
+            [group] => return self.ask(group, asked, 0, &asked.args),
+            _ => {}
         }
         let sessions = &mut self.engine.sessions;
-        sessions.split(asked.ticket, merge, asked.proto, count as usize, Vec::new());
+        sessions.split(asked.ticket, merge, asked.proto, groups.len(), Vec::new());
         // Which answer counts may depend on the order: it begins anywhere.
-        let start = self.engine.chance.up_to(u64::from(count) - 1) as u32;
-        for number in 0..count {
-            let group = GroupId((start + number) % count + 1);
+        let start = self.engine.chance.up_to(groups.len() as u64 - 1) as usize;
+        groups.rotate_left(start);
+        for (number, group) in groups.into_iter().enumerate() {
             self.ask(group, asked, number as u16, &asked.args);
+        }
+    }
+
+    /// A step of a scan: asked of the group that the cursor names, or of the first one after it of those that are asked for.
+    fn scan(&mut self, asked: &Asked<'_>) {
+        let named = group_of_cursor(asked.args.at(1));
+        // What was begun is gone on with, whoever leads it now; and what is no cursor is for the group to refuse.
+        let begun = named.is_none() || is_within_group(asked.args.at(1));
+        let part = self.asks_for_part(asked) && !begun;
+        let named = named.unwrap_or(GroupId(1));
+        let partitions = self.engine.placement.partitions();
+        let mut groups = (named.0..=partitions).map(GroupId);
+        match groups.find(|group| !part || self.leads_here(*group)) {
+            Some(group) if group == named => self.ask(group, asked, 0, &asked.args),
+            Some(group) => {
+                let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
+                let cursor = cursor_of(group);
+                let mut words: Vec<&[u8]> = asked.args.iter().collect();
+                words[1] = &cursor;
+                let args = buffer.compose(&mut bytes, &words);
+                self.ask(group, asked, 0, &args);
+            }
+            None => self.reply(asked.ticket, asked.proto, |reply| {
+                reply.array(2);
+                reply.bulk(b"0");
+                reply.array(0);
+            }),
         }
     }
 
@@ -252,13 +297,14 @@ impl Turn<'_> {
             let origin = Origin::Client(ticket);
             let args = *args;
             let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
-            self.dispatch(group, &request);
+            self.dispatch(group, &request, asked.agreed);
             return;
         }
         let mut bytes = core::mem::take(&mut self.engine.scratch);
         bytes.clear();
         args.put(&mut bytes);
-        let handoff = Handoff { group, ticket, proto, keyspace, args: &bytes };
+        let agreed = asked.agreed;
+        let handoff = Handoff { group, ticket, proto, keyspace, agreed, args: &bytes };
         message::send(&mut self.out.handoffs, u32::from(lane.0), &Message::Handoff(handoff));
         self.engine.scratch = bytes;
     }

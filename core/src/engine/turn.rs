@@ -209,7 +209,9 @@ impl<'t> Turn<'t> {
             }),
             Message::Forward(forward) => self.on_forward(from, &forward)?,
             Message::Answer(answer) => self.on_answer(&answer),
-            Message::Handoff(_) | Message::Handback(_) => return Err(Malformed),
+            Message::Handoff(_) | Message::Handback(_) | Message::Led { .. } => {
+                return Err(Malformed);
+            }
         }
         Ok(())
     }
@@ -224,6 +226,9 @@ impl<'t> Turn<'t> {
             used += length;
             match message {
                 Message::Handoff(handoff) => self.on_handoff(from, &handoff),
+                Message::Led { group, leader } => {
+                    self.engine.directory.note(group, leader);
+                }
                 Message::Handback(handback) if handback.bytes.is_empty() => {
                     self.lose_answer(handback.ticket);
                 }

@@ -17,7 +17,7 @@ use crate::engine::turn::Turn;
 use crate::event::Event;
 use crate::group::{Group, put_users};
 use crate::ids::{ClientId, GroupId, Index, Keyspace, NodeId};
-use crate::message::{self, Message, Ticket};
+use crate::message::{self, Agreed, Message, Ticket};
 use crate::resp::{Args, ArgsBuffer, Items, Proto, Reply, Value, decode};
 use crate::session::Client;
 use crate::time::{Instant, Span};
@@ -297,7 +297,8 @@ impl Turn<'_> {
         let ticket = Ticket { client, generation: 0, sequence: 0, part: 0 };
         let (keyspace, proto) = (Keyspace(0), Proto::Resp2);
         self.engine.registry.asked_at = Some(now);
-        self.ask(KEEPER, &Asked { spec, args, ticket, keyspace, proto }, 0, &args);
+        let agreed = Agreed::default();
+        self.ask(KEEPER, &Asked { spec, args, ticket, keyspace, proto, agreed }, 0, &args);
     }
 
     /// Takes what was told of the users, or what has changed in the replica here.

@@ -8,7 +8,7 @@ use crate::command::{self, CommandId, Merge, Spec};
 use crate::engine::Turn;
 use crate::engine::request::Asked;
 use crate::ids::{ClientId, GroupId, Keyspace};
-use crate::message::Ticket;
+use crate::message::{Agreed, Ticket};
 use crate::resp::{ArgsBuffer, Proto, Value, decode};
 use crate::time::{Instant, Span};
 
@@ -40,7 +40,7 @@ impl Turn<'_> {
     /// WAIT numreplicas timeout; WAITAOF numlocal numreplicas timeout. Every write that was answered before
     /// is on the disks of a majority, and answers leave in order: so much is certain at once.
     pub(super) fn on_wait(&mut self, asked: &Asked<'_>) {
-        let Asked { spec, args, ticket, keyspace, proto } = *asked;
+        let Asked { spec, args, ticket, keyspace, proto, .. } = *asked;
         let number = |at| -> Option<i64> {
             args.get(at).and_then(|text| core::str::from_utf8(text).ok()?.parse().ok())
         };
@@ -104,7 +104,8 @@ impl Turn<'_> {
         let words = [b"WAIT".to_vec(), wait.wanted.to_string().into(), hold.to_string().into()];
         let args = buffer.compose(&mut bytes, &words.each_ref().map(Vec::as_slice));
         let Ok(spec) = command::resolve(&args) else { unreachable!("WAIT is a command") };
-        let asked = Asked { spec, args, ticket, keyspace, proto };
+        let agreed = Agreed::default();
+        let asked = Asked { spec, args, ticket, keyspace, proto, agreed };
         self.engine.sessions.split(ticket, Merge::Least, proto, wait.groups.len(), Vec::new());
         for (part, group) in wait.groups.iter().enumerate() {
             self.ask(*group, &asked, part as u16, &args);

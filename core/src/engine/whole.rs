@@ -11,7 +11,7 @@ use crate::engine::turn::Turn;
 use crate::event::Event;
 use crate::group::writes;
 use crate::ids::{ClientId, GroupId, Keyspace, LaneId};
-use crate::message::{self, Handback, Handoff, Message};
+use crate::message::{self, Agreed, Handback, Handoff, Message};
 use crate::resp::{Args, Proto, Reply};
 use crate::session::Client;
 use crate::time::{Instant, WallTime};
@@ -106,6 +106,10 @@ impl Turn<'_> {
             Looked::Right(hash) => Some(Some(hash)),
             Looked::Wrong => Some(None),
         };
+        facts.in_cluster_mode = connection.in_cluster_mode;
+        if connection.in_cluster_mode && spec.name.starts_with("cluster|") {
+            facts.cluster = Some(engine.cluster_facts(connection));
+        }
         // Every group is looked at: not for each PING.
         if matches!(spec.id, CommandId::Info | CommandId::MemoryStats | CommandId::Role) {
             engine.add_groups(&mut facts);
@@ -153,7 +157,8 @@ impl Turn<'_> {
         let others = (0..self.engine.config.lanes).filter(|&lane| lane != own);
         for (part, lane) in (1..).zip(others) {
             let ticket = message::Ticket { part, ..ticket };
-            let handoff = Handoff { group: NO_GROUP, ticket, proto, keyspace, args: bytes };
+            let (group, agreed) = (NO_GROUP, Agreed::default());
+            let handoff = Handoff { group, ticket, proto, keyspace, agreed, args: bytes };
             message::send(&mut self.out.handoffs, u32::from(lane), &Message::Handoff(handoff));
         }
     }
@@ -279,6 +284,7 @@ impl crate::engine::Engine {
             nodes: self.pulse.peers().len() as u32 + 1,
             messages: self.counts.messages,
             datagrams: self.datagrams,
+            max_staleness: self.config.timing.max_staleness,
             log_bytes: self.wal.bytes(),
             last_save: WallTime(self.now.wall.0),
             ..Facts::new(self.config.node, &self.settings, &self.registry.users, &self.refusals)

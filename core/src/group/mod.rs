@@ -4,6 +4,7 @@
 mod answers;
 mod apply;
 mod changes;
+mod freshness;
 mod image;
 mod intake;
 mod outbox;
@@ -40,7 +41,7 @@ pub(crate) use outbox::Outbox;
 pub(crate) use propose::{Request, writes};
 pub use room::Counts;
 pub(crate) use room::{Origin, Room};
-pub(crate) use scan::group_of_cursor;
+pub(crate) use scan::{cursor_of, group_of_cursor, is_within_group};
 pub(crate) use users::put_users;
 
 use reads::WaitingRead;

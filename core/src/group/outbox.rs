@@ -10,16 +10,20 @@
 //! leader any more, if it refuses them, if the connection was reset, or if the oldest of them has waited for so long
 //! that it may as well be lost. That later ones were answered meanwhile says nothing of it.
 
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
 use crate::command;
-use crate::config::EngineConfig;
+use crate::config::{Bug, EngineConfig};
 use crate::entry::Forwarded;
+use crate::group::freshness::Freshness;
 use crate::group::propose::Request;
 use crate::group::queue::Queue;
 use crate::group::{Group, Origin, Room};
-use crate::ids::{GroupId, NodeId, Term};
+use crate::ids::{GroupId, Index, Keyspace, NodeId, Term};
 use crate::message::{self, Answer, Fate, Forward, Message, Sequence};
 use crate::raft::Raft;
-use crate::resp::ArgsBuffer;
+use crate::resp::{ArgsBuffer, Proto};
 use crate::time::{Instant, Span};
 use crate::window::Window;
 
@@ -59,6 +63,8 @@ pub(crate) struct Outbox {
     ask: usize,
     /// Not before then is the same node asked again.
     pause_until: Option<Instant>,
+    /// How old what the replica here knows may be.
+    freshness: Freshness,
 }
 
 impl Default for Outbox {
@@ -74,6 +80,7 @@ impl Default for Outbox {
             hint: None,
             ask: 0,
             pause_until: None,
+            freshness: Freshness::default(),
         }
     }
 }
@@ -110,6 +117,30 @@ impl Outbox {
     pub(crate) fn push(&mut self, request: &Request<'_>, room: &mut Room<'_>) {
         room.counts.forwarded += 1;
         self.queue.push(request, room.now.mono.plus(room.config.timing.patience));
+    }
+
+    /// Whether what the replica here has applied is young enough for a client that can do with less than the newest. If
+    /// that will soon not be known any more, the leader is asked: the answer to another such question will be better.
+    pub(crate) fn is_fresh(&mut self, id: GroupId, applied: Index, room: &mut Room<'_>) -> bool {
+        let (now, timing) = (room.now.mono, &room.config.timing);
+        let (most, patience) = (timing.max_staleness, timing.patience);
+        let age = self.freshness.age(applied, now);
+        if age.is_none_or(|age| age.0 >= most.0 / 2) && !self.freshness.is_asking(now, patience) {
+            self.freshness.ask(now);
+            self.ask_how_fresh(id, room);
+        }
+        age.is_some_and(|age| age <= most) || Bug::StaleUnbounded.active(room.config.bug)
+    }
+
+    fn ask_how_fresh(&mut self, id: GroupId, room: &mut Room<'_>) {
+        let (mut buffer, mut bytes) = (ArgsBuffer::default(), Vec::new());
+        let number = id.0.to_string();
+        let args = buffer.compose(&mut bytes, &[b"CHANGES", number.as_bytes(), b"$"]);
+        let Ok(spec) = command::resolve(&args) else { unreachable!("CHANGES is a command") };
+        let (origin, keyspace) = (Origin::Freshness(room.now.mono), Keyspace(0));
+        let proto = Proto::Resp2;
+        let request = Request { origin, spec, keyspace, proto, args, forwarded: None };
+        self.queue.push(&request, room.now.mono.plus(room.config.timing.patience));
     }
 
     /// This node's replica leads: it takes what waits here, in order.
@@ -322,6 +353,10 @@ impl Outbox {
         if self.queue.flying() == 0 {
             // Whatever its leader was busy with for our sake is done.
             self.pause_until = None;
+        }
+        if let Origin::Freshness(asked) = origin {
+            let at = if Bug::FreshWhenTold.active(room.config.bug) { room.now.mono } else { asked };
+            self.freshness.answered(at, answer);
         }
         room.answer_bytes(group, origin, answer);
     }

@@ -240,7 +240,7 @@ impl Group {
                 Origin::Peer { .. } => {
                     room.not_taken(self.id, read.origin, Fate::Overwritten, reign, leader);
                 }
-                Origin::None => {}
+                Origin::None | Origin::Freshness(_) => {}
                 Origin::Client(_) | Origin::Lane(..) => {
                     let args = buffer.decode(&read.args).expect("it was encoded here");
                     let WaitingRead { origin, spec, keyspace, proto, .. } = read;

@@ -12,7 +12,7 @@ use crate::raft::{Io, Journal};
 use crate::resp::{Proto, Reply};
 use crate::rng::Chance;
 use crate::session::Sessions;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use crate::wal::Wal;
 
 /// What surrounds a group during a turn.
@@ -46,6 +46,10 @@ pub struct Counts {
     pub expired: u64,
     /// Commands forwarded to other nodes.
     pub forwarded: u64,
+    /// Reads of READONLY clients that were answered by a replica that does not lead.
+    pub stale_reads: u64,
+    /// Commands of clients in cluster mode that were sent to another node with them.
+    pub moved: u64,
     /// Attempts of clients to come in with a wrong name or password.
     pub logins_failed: u64,
     /// Replicas found to differ.
@@ -63,6 +67,8 @@ pub(crate) enum Origin {
     Client(Ticket),
     /// A client of another engine of this node.
     Lane(LaneId, Ticket),
+    /// The outbox of this engine, which asks how fresh its replica is: when it did.
+    Freshness(Instant),
     /// Another node, which forwarded the command.
     Peer { node: NodeId, life: Life, attempt: u64, id: u64 },
 }
@@ -111,7 +117,7 @@ impl Room<'_> {
         write: impl FnOnce(&mut Reply<'_>),
     ) {
         match origin {
-            Origin::None => write(&mut Reply::nowhere()),
+            Origin::None | Origin::Freshness(_) => write(&mut Reply::nowhere()),
             Origin::Client(ticket) => {
                 let out = &mut *self.out;
                 self.sessions.answer(ticket, &mut out.replies, &mut out.closes, |bytes| {
@@ -131,7 +137,7 @@ impl Room<'_> {
     /// Answers with bytes that are encoded already.
     pub(crate) fn answer_bytes(&mut self, group: GroupId, origin: Origin, bytes: &[u8]) {
         match origin {
-            Origin::None => {}
+            Origin::None | Origin::Freshness(_) => {}
             Origin::Client(ticket) => {
                 let out = &mut *self.out;
                 self.sessions.answer(ticket, &mut out.replies, &mut out.closes, |lane| {
@@ -168,7 +174,7 @@ impl Room<'_> {
         match origin {
             Origin::Client(ticket) => self.sessions.lose(ticket, self.out),
             Origin::Lane(..) => self.answer_bytes(group, origin, &[]),
-            Origin::None | Origin::Peer { .. } => {}
+            Origin::None | Origin::Freshness(_) | Origin::Peer { .. } => {}
         }
     }
 
@@ -182,7 +188,7 @@ impl Room<'_> {
         leader: Option<NodeId>,
     ) {
         match origin {
-            Origin::None => {}
+            Origin::None | Origin::Freshness(_) => {}
             Origin::Client(_) | Origin::Lane(..) => {
                 self.answer(group, origin, Proto::Resp2, |reply| {
                     reply.error("TRYAGAIN The write was not applied: leadership was lost");

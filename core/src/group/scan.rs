@@ -18,6 +18,18 @@ pub(crate) fn group_of_cursor(text: &[u8]) -> Option<GroupId> {
     Some(GroupId(((cursor >> PLACE_BITS) as u32).max(1)))
 }
 
+/// Whether a client's cursor stands within its group: some of its keys have been told.
+pub(crate) fn is_within_group(text: &[u8]) -> bool {
+    scan_cursor(text).is_ok_and(|cursor| cursor & ((1 << PLACE_BITS) - 1) != 0)
+}
+
+/// The cursor that begins with a group.
+pub(crate) fn cursor_of(group: GroupId) -> Vec<u8> {
+    let mut text = Vec::new();
+    put_decimal(&mut text, u64::from(group.0) << PLACE_BITS);
+    text
+}
+
 /// Answers one step of a scan from this group's keys.
 pub(super) fn scan(
     group: &Group,

@@ -1,10 +1,10 @@
 //! Frames to messages. Every field is checked; what does not hold is [`Malformed`].
 
 use super::{
-    ANSWER, APPEND, APPENDED, ASK_LEADS, ASK_USERS, Answer, Append, Appended, BALLOT, BEAT, BEHIND,
-    BLANK, Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate,
-    Forward, HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, MOST, Message, RESIGNED,
-    Sequence, TAKE_OVER, Ticket, USERS, VOTE, Vote, check,
+    ANSWER, APPEND, APPENDED, ASK_LEADS, ASK_USERS, Agreed, Answer, Append, Appended, BALLOT, BEAT,
+    BEHIND, BLANK, Ballot, Beat, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD,
+    Fate, Forward, HANDBACK, HANDOFF, HEADER, Handback, Handoff, LEADS, LED, MOST, Message,
+    RESIGNED, Sequence, TAKE_OVER, Ticket, USERS, VOTE, Vote, check,
 };
 use crate::bytes::{Malformed, Reader};
 use crate::ids::{ClientId, GroupId, Index, KEYSPACES, Keyspace, Life, NodeId, Term};
@@ -89,12 +89,14 @@ fn decode_body(kind: u8, reader: Reader<'_>) -> Result<Message<'_>, Malformed> {
             ticket: take_ticket(&mut reader)?,
             proto: take_proto(&mut reader)?,
             keyspace: take_keyspace(&mut reader)?,
+            agreed: take_agreed(&mut reader)?,
             args: reader.bytes()?,
         }),
         HANDBACK => Message::Handback(Handback {
             ticket: take_ticket(&mut reader)?,
             bytes: reader.bytes()?,
         }),
+        LED => Message::Led { group: GroupId(reader.u32()?), leader: take_leader(&mut reader)? },
         _ => return Err(Malformed),
     };
     reader.end()?;
@@ -159,6 +161,17 @@ fn take_chunk<'a>(reader: &mut Reader<'a>) -> Result<Chunk<'a>, Malformed> {
     })
 }
 
+fn take_leader(reader: &mut Reader<'_>) -> Result<Option<NodeId>, Malformed> {
+    Ok(Some(NodeId(reader.u32()?)).filter(|node| *node != NodeId(0)))
+}
+
+fn take_agreed(reader: &mut Reader<'_>) -> Result<Agreed, Malformed> {
+    match reader.u8()? {
+        bits @ 0..4 => Ok(Agreed { moves: bits & 1 != 0, stale: bits & 2 != 0 }),
+        _ => Err(Malformed),
+    }
+}
+
 fn take_keyspace(reader: &mut Reader<'_>) -> Result<Keyspace, Malformed> {
     let number = reader.u8()?;
     if number < KEYSPACES { Ok(Keyspace(number)) } else { Err(Malformed) }
@@ -204,7 +217,7 @@ fn take_answer<'a>(reader: &mut Reader<'a>) -> Result<Answer<'a>, Malformed> {
             _ => return Err(Malformed),
         },
         reign: Term(reader.u64()?),
-        leader: Some(NodeId(reader.u32()?)).filter(|node| *node != NodeId(0)),
+        leader: take_leader(reader)?,
         bytes: reader.bytes()?,
     })
 }

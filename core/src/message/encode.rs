@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use super::{
     ANSWER, APPEND, APPENDED, ASK_LEADS, ASK_USERS, Answer, Append, Appended, BALLOT, BEAT, BEHIND,
     BLANK, Ballot, Behind, CHUNK, CHUNK_TAKEN, Chunk, ChunkTaken, DIGEST, FORWARD, Fate, Forward,
-    HANDBACK, HANDOFF, HEADER, Handoff, LEADS, Message, RESIGNED, Sequence, TAKE_OVER, Ticket,
+    HANDBACK, HANDOFF, HEADER, Handoff, LEADS, LED, Message, RESIGNED, Sequence, TAKE_OVER, Ticket,
     USERS, VOTE, Vote, check,
 };
 use crate::bytes::{patch_u32, put_bytes, put_u8, put_u16, put_u32, put_u64};
-use crate::ids::{GroupId, Term};
+use crate::ids::{GroupId, Index, NodeId, Term};
 use crate::outputs::Lanes;
 use crate::resp::Proto;
 
@@ -115,14 +115,7 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             start
         }
         Message::Resigned { group, term } => put_short(lane, RESIGNED, *group, *term),
-        Message::Digest { group, index, digest } => {
-            let start = begin(lane, DIGEST);
-            put_u32(lane, group.0);
-            put_u64(lane, index.0);
-            put_u64(lane, *digest as u64);
-            put_u64(lane, (*digest >> 64) as u64);
-            start
-        }
+        Message::Digest { group, index, digest } => put_digest(lane, *group, *index, *digest),
         Message::Blank { group, ask } => {
             let start = begin(lane, BLANK);
             put_u32(lane, group.0);
@@ -138,8 +131,28 @@ pub(super) fn put(lane: &mut Vec<u8>, message: &Message<'_>) {
             put_bytes(lane, handback.bytes);
             start
         }
+        Message::Led { group, leader } => {
+            let start = begin(lane, LED);
+            put_u32(lane, group.0);
+            put_leader(lane, *leader);
+            start
+        }
     };
     finish(lane, start);
+}
+
+fn put_digest(lane: &mut Vec<u8>, group: GroupId, index: Index, digest: u128) -> usize {
+    let start = begin(lane, DIGEST);
+    put_u32(lane, group.0);
+    put_u64(lane, index.0);
+    put_u64(lane, digest as u64);
+    put_u64(lane, (digest >> 64) as u64);
+    start
+}
+
+/// A leader, or 0 if none is known.
+fn put_leader(lane: &mut Vec<u8>, leader: Option<NodeId>) {
+    put_u32(lane, leader.map_or(0, |node| node.0));
 }
 
 fn put_short(lane: &mut Vec<u8>, kind: u8, group: GroupId, term: Term) -> usize {
@@ -237,7 +250,7 @@ fn put_answer(lane: &mut Vec<u8>, answer: &Answer<'_>) -> usize {
         },
     );
     put_u64(lane, answer.reign.0);
-    put_u32(lane, answer.leader.map_or(0, |node| node.0));
+    put_leader(lane, answer.leader);
     put_bytes(lane, answer.bytes);
     start
 }
@@ -248,6 +261,7 @@ fn put_handoff(lane: &mut Vec<u8>, handoff: &Handoff<'_>) -> usize {
     put_ticket(lane, handoff.ticket);
     put_proto(lane, handoff.proto);
     put_u8(lane, handoff.keyspace.0);
+    put_u8(lane, u8::from(handoff.agreed.moves) | u8::from(handoff.agreed.stale) << 1);
     put_bytes(lane, handoff.args);
     start
 }

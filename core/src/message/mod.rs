@@ -83,6 +83,11 @@ pub(crate) enum Message<'a> {
     Answer(Answer<'a>),
     Handoff(Handoff<'a>),
     Handback(Handback<'a>),
+    /// From another engine of this node: who leads a group of its own, as far as it knows.
+    Led {
+        group: GroupId,
+        leader: Option<NodeId>,
+    },
 }
 
 /// One engine tells the same engine of another node that it lives.
@@ -268,7 +273,17 @@ pub(crate) struct Handoff<'a> {
     pub(crate) ticket: Ticket,
     pub(crate) proto: Proto,
     pub(crate) keyspace: Keyspace,
+    pub(crate) agreed: Agreed,
     pub(crate) args: &'a [u8],
+}
+
+/// What a client has said that it can do with, so that its command need not be passed on to a leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// It goes to the leader itself if it is told where that is.
+    pub(crate) moves: bool,
+    /// What the replica here knows may be old, within the bound.
+    pub(crate) stale: bool,
 }
 
 /// Its answer.
@@ -310,6 +325,7 @@ const HANDBACK: u8 = 17;
 const BLANK: u8 = 18;
 const ASK_USERS: u8 = 19;
 const USERS: u8 = 20;
+const LED: u8 = 21;
 
 /// One line a frame, for people; malformed bytes end it.
 pub(crate) fn describe(bytes: &[u8]) -> Vec<String> {

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::encode::put;
 use super::{
-    Answer, Append, Appended, Ballot, Beat, Behind, Chunk, ChunkTaken, Fate, Forward, Handback,
-    Handoff, Message, Sequence, Ticket, Vote, decode,
+    Agreed, Answer, Append, Appended, Ballot, Beat, Behind, Chunk, ChunkTaken, Fate, Forward,
+    Handback, Handoff, Message, Sequence, Ticket, Vote, decode,
 };
 use crate::bytes::Malformed;
 use crate::ids::{ClientId, GroupId, Index, Keyspace, Life, NodeId, Term};
@@ -152,7 +152,10 @@ fn commands_and_their_answers_come_back() {
         ticket: TICKET,
         proto: Proto::Resp2,
         keyspace: Keyspace(15),
+        agreed: Agreed { moves: false, stale: true },
         args: b"abc",
     }));
+    check(&Message::Led { group: GROUP, leader: None });
+    check(&Message::Led { group: GROUP, leader: Some(NodeId(7)) });
     check(&Message::Handback(Handback { ticket: TICKET, bytes: b"+OK\r\n" }));
 }

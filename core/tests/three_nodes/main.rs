@@ -1,5 +1,6 @@
 //! Three engines, wired directly: what one turn leaves to be done is done at once.
 
+mod cluster_mode;
 mod large;
 mod leaders;
 mod three;

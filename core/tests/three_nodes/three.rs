@@ -77,7 +77,7 @@ impl Three {
         self.turn(at, |turn| turn.client_opened(ClientId(0)));
     }
 
-    fn turn(&mut self, at: usize, play: impl FnOnce(&mut Turn<'_>)) {
+    pub(crate) fn turn(&mut self, at: usize, play: impl FnOnce(&mut Turn<'_>)) {
         self.now += 1;
         let node = &mut self.nodes[at];
         node.out.clear();

@@ -80,6 +80,8 @@ pub struct Node {
 pub struct Ports {
     /// For Redis clients.
     pub redis: Option<u16>,
+    /// For those of them in cluster mode.
+    pub redis_cluster: Option<u16>,
     /// For lines of JSON or text.
     pub lines: Option<u16>,
     /// For HTTP.
@@ -144,6 +146,7 @@ impl Node {
         let port = |port: u32| u16::try_from(port).ok().filter(|port| *port > 0);
         let ports = Ports {
             redis: port(node.redis_port),
+            redis_cluster: port(node.redis_cluster_port),
             lines: port(node.lines_port),
             http: port(node.http_port),
             grpc: port(node.grpc_port),

@@ -142,6 +142,7 @@ fn plan(wanted: &Start) -> Result<LocalCluster, Failure> {
             pid: 0,
             port,
             gossip_port: port + 10_000,
+            cluster_port: port + 1_000,
             lines_port: port + 622,
             http_port: port + 1_622,
             grpc_port: port.checked_add(43_672).unwrap_or(0),

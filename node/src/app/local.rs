@@ -50,6 +50,9 @@ pub(crate) struct LocalNode {
     pub(crate) port: u16,
     /// Its port for nodes.
     pub(crate) gossip_port: u16,
+    /// Its port for clients in cluster mode; 0: none.
+    #[serde(default)]
+    pub(crate) cluster_port: u16,
     /// Its port for lines; 0: none.
     #[serde(default)]
     pub(crate) lines_port: u16,
@@ -120,6 +123,7 @@ impl LocalCluster {
         flag("bind", "127.0.0.1".to_owned());
         flag("port", this.port.to_string());
         flag("gossip-port", this.gossip_port.to_string());
+        flag("cluster-port", this.cluster_port.to_string());
         flag("lines-port", this.lines_port.to_string());
         flag("http-port", this.http_port.to_string());
         flag("grpc-port", this.grpc_port.to_string());

@@ -63,6 +63,8 @@ pub struct House {
 pub struct Doors {
     /// For Redis's protocol, where it is spoken within TLS; the engines see to it themselves otherwise.
     pub redis: Option<Door>,
+    /// For those who speak it and go to the leader of a key themselves.
+    pub cluster: Option<Door>,
     /// For lines of JSON or text.
     pub lines: Option<Door>,
     /// For HTTP.
@@ -75,8 +77,10 @@ pub struct Doors {
 
 /// Opens the doors, on the thread that calls.
 pub fn open(house: &Arc<House>, doors: Doors, engines: &[Arc<Inbox>]) -> io::Result<()> {
-    if let Some(door) = doors.redis {
-        let engines = Engines { inboxes: engines.to_vec(), next: AtomicUsize::new(0) };
+    for (door, in_cluster_mode) in [(doors.redis, false), (doors.cluster, true)] {
+        let Some(door) = door else { continue };
+        let (inboxes, next) = (engines.to_vec(), AtomicUsize::new(0));
+        let engines = Engines { inboxes, next, in_cluster_mode };
         accept(house, Port::Redis, door, move |visitor| {
             engines.take(visitor);
             ready(())
@@ -118,13 +122,16 @@ struct Visitor {
 struct Engines {
     inboxes: Vec<Arc<Inbox>>,
     next: AtomicUsize,
+    /// Whether they go to the leader of a key themselves.
+    in_cluster_mode: bool,
 }
 
 impl Engines {
     fn take(&self, visitor: Visitor) {
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.inboxes.len();
         if let Ok(stream) = net::detach(visitor.stream) {
-            self.inboxes[at].push(Note::Client { stream, place: visitor.place });
+            let (place, in_cluster_mode) = (visitor.place, self.in_cluster_mode);
+            self.inboxes[at].push(Note::Client { stream, place, in_cluster_mode });
         }
     }
 }

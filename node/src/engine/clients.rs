@@ -38,7 +38,8 @@ pub(super) struct Clients {
     limits: ClientLimits,
     open: Slab<Client>,
     args: ArgsBuffer,
-    opened: Vec<u32>,
+    /// Those that the engine has to be told of, and whether they go to the leaders of keys themselves.
+    opened: Vec<(u32, bool)>,
     gone: Vec<u32>,
     arrived: Vec<(u32, Source)>,
     /// Clients that will send no more; the engine is told once it has all they sent.
@@ -47,6 +48,23 @@ pub(super) struct Clients {
     halted: Vec<u32>,
     /// One of them may go on.
     resume: bool,
+}
+
+/// A client that has just connected.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) stream: Stream,
+    /// Given back when it leaves, if it was let in by another thread.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// Whether it goes to the leader of a key itself.
+    pub(super) in_cluster_mode: bool,
+}
+
+impl Newcomer {
+    /// One that has knocked at the engine itself, where commands are passed on.
+    pub(super) fn at_the_door(stream: Stream) -> Self {
+        Self { stream, place: None, in_cluster_mode: false }
+    }
 }
 
 #[derive(Debug)]
@@ -128,12 +146,8 @@ impl Clients {
     }
 
     /// A new connection.
-    pub(super) fn open(
-        &mut self,
-        stream: Stream,
-        place: Option<OwnedSemaphorePermit>,
-        doorbell: &Arc<Doorbell>,
-    ) {
+    pub(super) fn open(&mut self, client: Newcomer, doorbell: &Arc<Doorbell>) {
+        let Newcomer { stream, place, in_cluster_mode } = client;
         let full = self.open.len() >= self.limits.count;
         let entry = self.open.vacant_entry();
         let id = entry.key() as u32;
@@ -145,7 +159,7 @@ impl Clients {
             return;
         }
         entry.insert(Client::new(wire, place));
-        self.opened.push(id);
+        self.opened.push((id, in_cluster_mode));
         // Its first command may be there already.
         bell.ring();
     }
@@ -198,8 +212,11 @@ impl Clients {
 
     /// Plays all that was gathered into a turn. `again` gets the clients that should be looked at again.
     pub(super) fn play(&mut self, turn: &mut Turn<'_>, arena: &Arena, again: &mut Vec<Token>) {
-        for id in self.opened.drain(..) {
+        for (id, in_cluster_mode) in self.opened.drain(..) {
             turn.client_opened(ClientId(id));
+            if in_cluster_mode {
+                turn.client_in_cluster_mode(ClientId(id));
+            }
             if let Some(Some(wire)) = self.open.get(id as usize).map(|client| &client.wire) {
                 let (peer, local) = wire.addresses();
                 turn.client_address(ClientId(id), &peer, &local);

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use driftless_core::command::connection::NodeAddress;
 use driftless_core::{LaneId, Liveness, NodeId, SecretOutcome, SyncToken};
 use tokio::io::DuplexStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -35,7 +36,11 @@ pub enum Note {
         stream: Detached,
         /// Its place among all clients of the node, until it leaves.
         place: OwnedSemaphorePermit,
+        /// Whether it goes to the leader of a key itself.
+        in_cluster_mode: bool,
     },
+    /// Where clients that do so find the nodes of the cluster: all that is known.
+    Addresses(Arc<[NodeAddress]>),
     /// The membership layer has changed its mind about a node.
     Liveness(NodeId, Liveness),
     /// Bytes from another engine of this node.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use driftless_core::command::connection::NodeAddress;
 use driftless_core::{
     Engine, Event, Instant as Moment, LaneId, Liveness, NodeId, Now, Outputs, SecretOutcome, Span,
     SyncToken,
@@ -35,7 +36,7 @@ use crate::live::Live;
 use crate::net::{self, Listener};
 use crate::vault::Vault;
 use arena::Arena;
-use clients::Clients;
+use clients::{Clients, Newcomer};
 use peers::Peers;
 use ready::{Bell, Token};
 use wire::Stream;
@@ -109,6 +110,8 @@ struct News {
     liveness: Vec<(NodeId, Liveness)>,
     handoffs: Vec<(LaneId, Vec<u8>)>,
     secrets: Vec<(u64, Option<Vec<SecretOutcome>>)>,
+    /// Where nodes are now.
+    addresses: Option<Arc<[NodeAddress]>>,
     /// The node is about to stop: how long it may take to hand over.
     retire: Option<Span>,
 }
@@ -262,18 +265,23 @@ impl Driver {
                         tracing::warn!(node = node.0, %error, "a connection was lost at once");
                     }
                 },
-                Note::Client { stream, place } => {
+                Note::Client { stream, place, in_cluster_mode } => {
                     if let Ok(stream) = net::attach(stream) {
-                        let stream = Stream::Socket(stream);
-                        self.clients.open(stream, Some(place), self.inbox.doorbell());
+                        let client = Newcomer {
+                            stream: Stream::Socket(stream),
+                            place: Some(place),
+                            in_cluster_mode,
+                        };
+                        self.clients.open(client, self.inbox.doorbell());
                     }
                 }
+                Note::Addresses(addresses) => self.news.addresses = Some(addresses),
                 Note::Liveness(node, liveness) => self.news.liveness.push((node, liveness)),
                 Note::Handoff(from, bytes) => self.news.handoffs.push((from, bytes)),
                 Note::Secrets { number, outcomes } => self.news.secrets.push((number, outcomes)),
                 Note::Caller { pipe, addresses } => {
-                    let stream = Stream::Within { pipe, addresses };
-                    self.clients.open(stream, None, self.inbox.doorbell());
+                    let client = Newcomer::at_the_door(Stream::Within { pipe, addresses });
+                    self.clients.open(client, self.inbox.doorbell());
                 }
                 Note::Show(shown) => {
                     self.board.show(self.lane.0, &self.engine, self.disk.syncs());
@@ -297,7 +305,8 @@ impl Driver {
                 Poll::Ready(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
                     let stream = Stream::Socket(net::Stream::Plain(stream));
-                    self.clients.open(stream, None, self.inbox.doorbell());
+                    let client = Newcomer::at_the_door(stream);
+                    self.clients.open(client, self.inbox.doorbell());
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::warn!(%error, "a client could not be accepted");
@@ -320,6 +329,7 @@ impl Driver {
             || self.peers.has_news()
             || self.disk_error.is_some()
             || self.news.retire.is_some()
+            || self.news.addresses.is_some()
             || !(self.news.synced.is_empty()
                 && self.news.liveness.is_empty()
                 && self.news.handoffs.is_empty()
@@ -343,6 +353,9 @@ impl Driver {
         self.peers.play(&mut turn, &self.arena);
         for (from, bytes) in self.news.handoffs.drain(..) {
             turn.handoff(from, &bytes);
+        }
+        if let Some(addresses) = self.news.addresses.take() {
+            turn.addresses(&addresses);
         }
         for (number, outcomes) in self.news.secrets.drain(..) {
             turn.secrets_done(number, outcomes.as_deref());

@@ -56,6 +56,9 @@ pub struct Flags {
     /// Port for Redis clients [default: 6378 + node-num]
     #[arg(long, env = "DRIFTLESS_PORT", value_name = "PORT")]
     pub port: Option<u16>,
+    /// Port for Redis clients that go to the leader of a key themselves (MOVED, CLUSTER SLOTS); 0 shuts that door [default: 7378 + node-num]
+    #[arg(long, env = "DRIFTLESS_CLUSTER_PORT", value_name = "PORT")]
+    pub cluster_port: Option<u16>,
     /// Port between nodes, TCP and gossip over UDP [default: 16378 + node-num]
     #[arg(long, env = "GOSSIP_PORT", value_name = "PORT")]
     pub gossip_port: Option<u16>,
@@ -133,6 +136,9 @@ pub struct Flags {
     /// Milliseconds that a command waits for a leader [default: 5000]
     #[arg(long, env = "DRIFTLESS_PATIENCE_MS", value_name = "MS")]
     pub patience_ms: Option<u64>,
+    /// How old what a READONLY client reads from a replica may be, at most, in milliseconds; 0: leaders answer it like all others [default: 1000]
+    #[arg(long, env = "DRIFTLESS_MAX_STALENESS_MS", value_name = "MS")]
+    pub max_staleness_ms: Option<u64>,
     /// Milliseconds that a sync may take before leadership is handed over [default: 1000]
     #[arg(long, env = "DRIFTLESS_DISK_STALL_MS", value_name = "MS")]
     pub disk_stall_ms: Option<u64>,
@@ -179,10 +185,10 @@ impl Flags {
     /// These settings where they say something, and `file`'s elsewhere.
     fn over(self, file: Self) -> Self {
         fill!(self, file: node_num total_nodes peers replication_factor partitions zones engines cluster
-            data_dir fsync bind advertise port gossip_port lines_port http_port followers grpc_port password allow_open
+            data_dir fsync bind advertise port cluster_port gossip_port lines_port http_port followers grpc_port password allow_open
             tls_cert tls_key tls_ca tls_doors tls_clients tls_nodes max_clients client_timeout
             client_output_bytes log log_level heartbeat_ms election_timeout_ms election_spread_ms lease_ms
-            drift_ppm replication_timeout_ms patience_ms disk_stall_ms connect_timeout_ms reconnect_ms
+            drift_ppm replication_timeout_ms patience_ms max_staleness_ms disk_stall_ms connect_timeout_ms reconnect_ms
             probe_ms probe_timeout_ms)
     }
 }

@@ -22,6 +22,7 @@ use crate::error::NodeError;
 /// The highest number a node may have: ports are counted up from it.
 pub const MOST_NODES: u32 = NodeId::MOST.0;
 const CLIENT_PORT: u32 = 6_378;
+const CLUSTER_PORT: u32 = 7_378;
 const NODE_PORT: u32 = 16_378;
 const LINES_PORT: u32 = 7_000;
 const HTTP_PORT: u32 = 8_000;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub fsync: Fsync,
     /// Where Redis clients are listened to.
     pub clients_at: SocketAddr,
+    /// Where those of them are listened to that go to the leader of a key themselves, if anywhere.
+    pub cluster_at: Option<SocketAddr>,
     /// Where lines of JSON or text are listened to, if anywhere.
     pub lines_at: Option<SocketAddr>,
     /// Where HTTP is listened to, if anywhere.
@@ -185,6 +188,7 @@ impl Settings {
             data_dir: flags.data_dir.clone().unwrap_or_else(|| format!("data/node{node}").into()),
             fsync: check_fsync(flags)?,
             clients_at,
+            cluster_at: door_at(bind, flags.cluster_port, CLUSTER_PORT + node),
             lines_at: door_at(bind, flags.lines_port, LINES_PORT + node),
             http_at: door_at(bind, flags.http_port, HTTP_PORT + node).filter(|_| !http_with_nodes),
             http_with_nodes,
@@ -231,6 +235,7 @@ impl Settings {
             ("fsync", format!("{:?}", self.fsync).to_lowercase()),
             ("bind", self.clients_at.ip().to_string()),
             ("port", self.clients_at.port().to_string()),
+            ("cluster-port", self.cluster_at.map_or(0, |at| at.port()).to_string()),
             ("lines-port", self.lines_at.map_or(0, |at| at.port()).to_string()),
             ("http-port", self.http_at.map_or(0, |at| at.port()).to_string()),
             ("grpc-port", self.grpc_at.map_or(0, |at| at.port()).to_string()),
@@ -249,6 +254,7 @@ impl Settings {
             ("lease-ms", self.timing.lease.as_millis().to_string()),
             ("connect-timeout-ms", self.connect_timeout.as_millis().to_string()),
             ("replication-timeout-ms", self.timing.resend_every.as_millis().to_string()),
+            ("max-staleness-ms", self.timing.max_staleness.as_millis().to_string()),
         ]);
         let lines: Vec<_> =
             lines.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -434,6 +440,7 @@ fn check_timing(flags: &Flags) -> Result<Timing, NodeError> {
             usual.resend_every,
         )?,
         patience: span("patience-ms", flags.patience_ms, usual.patience)?,
+        max_staleness: flags.max_staleness_ms.map_or(usual.max_staleness, Span::millis),
         disk_stall: span("disk-stall-ms", flags.disk_stall_ms, usual.disk_stall)?,
         ..usual
     };

@@ -38,7 +38,7 @@ impl ExactlyOnce {
             Kind::Increment if operation.number >= 0 => {
                 counter.sent = counter.sent.saturating_add(operation.number);
             }
-            Kind::Get | Kind::Delete | Kind::Expire => (),
+            Kind::Get | Kind::GetStale | Kind::Delete | Kind::Expire => (),
             _ => counter.other = true,
         }
     }
@@ -59,10 +59,10 @@ impl ExactlyOnce {
                 return;
             }
             (Reply::Integer(sum), Kind::Increment) => Some(*sum),
-            (Reply::Value(value), Kind::Get) if !counter.other => {
+            (Reply::Value(value), Kind::Get | Kind::GetStale) if !counter.other => {
                 std::str::from_utf8(value).ok().and_then(|text| text.parse().ok())
             }
-            (Reply::Value(value), Kind::Get | Kind::GetSet) => {
+            (Reply::Value(value), Kind::Get | Kind::GetStale | Kind::GetSet) => {
                 in_order(value, operation.key, history, log, found);
                 return;
             }

@@ -17,6 +17,8 @@ pub struct KeyId(pub u32);
 pub enum Kind {
     /// `GET key`.
     Get,
+    /// `GET key` of a READONLY client: what it finds may be `number` nanoseconds old.
+    GetStale,
     /// `SET key argument`.
     Set,
     /// `SET key argument PX number`: such keys are the business of `TtlBounds` alone.
@@ -38,7 +40,7 @@ pub enum Kind {
 impl Kind {
     /// Whether it changes nothing.
     pub fn is_read(self) -> bool {
-        self == Self::Get
+        matches!(self, Self::Get | Self::GetStale)
     }
 }
 
@@ -52,7 +54,7 @@ pub struct Call<'a> {
     /// The value, for kinds that have one. It should hold a [`token`] if a reply is to be checked against
     /// the log, and no value should be written twice.
     pub argument: &'a [u8],
-    /// What to add, or the time to live in milliseconds.
+    /// What to add, the time to live in milliseconds, or how old the answer may be in nanoseconds.
     pub number: i64,
 }
 
@@ -91,7 +93,7 @@ pub struct Operation {
     pub key: KeyId,
     /// The value, for kinds that have one.
     pub argument: Vec<u8>,
-    /// What to add, or the time to live in milliseconds.
+    /// What to add, the time to live in milliseconds, or how old the answer may be in nanoseconds.
     pub number: i64,
     /// What was answered; [`Reply::Unknown`] until then.
     pub reply: Reply,
@@ -103,6 +105,14 @@ impl Operation {
     /// Whether it certainly took no effect.
     pub fn refused(&self) -> bool {
         self.reply == Reply::Refused
+    }
+
+    /// From when on it may have taken place. A read that may be so old is one that may have been asked so much earlier.
+    pub fn earliest(&self) -> Moment {
+        match self.kind {
+            Kind::GetStale => Moment(self.invoked_at.0.saturating_sub(self.number.unsigned_abs())),
+            _ => self.invoked_at,
+        }
     }
 
     /// Whether its answer says what happened, so that it must fit.

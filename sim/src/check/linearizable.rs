@@ -25,15 +25,28 @@ struct Floor {
     invoked_at: Moment,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct KeyState {
-    floor: Option<Floor>,
+    /// When each became known, oldest first: the last one counts, and earlier ones for reads that may be old.
+    floors: Vec<(Moment, Floor)>,
     /// Deletions that may still happen.
     deletes_open: u32,
     /// When the last of the others was answered.
     deleted_at: Moment,
     /// Has had a time to live: not looked at here.
     expiring: bool,
+}
+
+impl KeyState {
+    fn floor(&self) -> Option<Floor> {
+        self.floors.last().map(|(_, floor)| *floor)
+    }
+
+    /// The floor as it was known just before a moment.
+    fn floor_before(&self, at: Moment) -> Option<Floor> {
+        let known = self.floors.partition_point(|(raised, _)| *raised < at);
+        known.checked_sub(1).map(|last| self.floors[last].1)
+    }
 }
 
 /// What every key has been seen to be.
@@ -56,7 +69,10 @@ impl Linearizable {
             Kind::Delete => key.deletes_open += 1,
             _ => (),
         }
-        let floor = key.floor;
+        let floor = match operation.kind {
+            Kind::GetStale => key.floor_before(operation.earliest()),
+            _ => key.floor(),
+        };
         self.floors.push(floor);
         if let Some(token) = write_token(operation) {
             let at = token as usize;
@@ -91,7 +107,7 @@ impl Linearizable {
             key.deletes_open -= 1;
             key.deleted_at = found.at;
         }
-        let shows = matches!(operation.kind, Kind::Get | Kind::GetSet);
+        let shows = operation.kind.is_read() || operation.kind == Kind::GetSet;
         match &operation.reply {
             Reply::Value(value) if shows => self.saw(id, value, history, log, found),
             Reply::Nil if shows => self.saw_nothing(id, history, found),
@@ -102,7 +118,8 @@ impl Linearizable {
         {
             // It may be the first copy that took effect: then nothing later is ruled out.
             let order = copies.first;
-            self.raise(operation.key, Floor { order, invoked_at: operation.invoked_at });
+            let floor = Floor { order, invoked_at: operation.invoked_at };
+            self.raise(operation.key, found.at, floor);
         }
     }
 
@@ -146,15 +163,16 @@ impl Linearizable {
             reply_matches_commit::shown(writer, token, found);
         }
         let invoked_at = writer.map_or(Moment(0), |writer| writer.invoked_at);
-        self.raise(operation.key, Floor { order: copies.first, invoked_at });
+        self.raise(operation.key, found.at, Floor { order: copies.first, invoked_at });
     }
 
     /// A read was shown that there is nothing.
     fn saw_nothing(&mut self, id: OperationId, history: &History, found: &mut Found) {
         let operation = history.operation(id);
-        let key = *self.key_mut(operation.key);
+        let key = self.key_mut(operation.key);
+        let (deletes_open, deleted_at) = (key.deletes_open, key.deleted_at);
         let Some(floor) = self.floors[id.0 as usize] else { return };
-        if key.deletes_open == 0 && key.deleted_at < floor.invoked_at {
+        if deletes_open == 0 && deleted_at < floor.invoked_at {
             found.report(NAME, || {
                 format!(
                     "client {} was shown nothing at {:?}: when it asked, the write at index {} had been \
@@ -167,10 +185,10 @@ impl Linearizable {
         }
     }
 
-    fn raise(&mut self, key: KeyId, floor: Floor) {
+    fn raise(&mut self, key: KeyId, at: Moment, floor: Floor) {
         let key = self.key_mut(key);
-        if key.floor.is_none_or(|known| known.order < floor.order) {
-            key.floor = Some(floor);
+        if key.floor().is_none_or(|known| known.order < floor.order) {
+            key.floors.push((at, floor));
         }
     }
 
@@ -213,6 +231,19 @@ mod tests {
     fn a_stale_read_is_found() {
         let mut stage = two_writes();
         let read = stage.asks(Kind::Get, "k", b"");
+        stage.told(read, Reply::Value(token(1).to_vec()));
+        stage.violates(NAME);
+    }
+
+    #[test]
+    fn a_read_may_be_as_old_as_was_agreed_and_no_older() {
+        let ask = |stage: &mut Stage, ns| stage.asks_with(Kind::GetStale, "k", b"", ns);
+        let mut stage = two_writes();
+        stage.pass_ms(5);
+        let read = ask(&mut stage, 6_000_000);
+        stage.told(read, Reply::Value(token(1).to_vec()));
+        stage.clean();
+        let read = ask(&mut stage, 4_000_000);
         stage.told(read, Reply::Value(token(1).to_vec()));
         stage.violates(NAME);
     }

@@ -64,7 +64,7 @@ impl Model {
     pub fn apply(&mut self, state: State, step: &Step) -> Option<State> {
         let there = state != NOTHING;
         let (after, says) = match step.kind {
-            Kind::Get => (state, Expect::Is(state)),
+            Kind::Get | Kind::GetStale => (state, Expect::Is(state)),
             Kind::Set | Kind::SetExpiring => (step.argument, Expect::Ok),
             Kind::Expire => (state, Expect::Integer(i64::from(there))),
             Kind::Delete => (NOTHING, Expect::Integer(i64::from(there))),

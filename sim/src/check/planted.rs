@@ -78,7 +78,7 @@ pub struct Planted {
 }
 
 /// All planted bugs, in the order of their declaration.
-pub const ALL: [Bug; 46] = [
+pub const ALL: [Bug; 49] = [
     Bug::VoteBeforeDurable,
     Bug::TermNotDurable,
     Bug::NoUpToDateCheck,
@@ -125,6 +125,9 @@ pub const ALL: [Bug; 46] = [
     Bug::LastChunkLeftOut,
     Bug::ChangesJumped,
     Bug::UsersGuessed,
+    Bug::StaleUnbounded,
+    Bug::FreshWhenTold,
+    Bug::MovedThoughTaken,
 ];
 
 /// What is known of a bug; for [`Bug::None`], nothing finds it. A new bug has to be added here, to a group
@@ -161,7 +164,10 @@ pub fn expected(bug: Bug) -> Planted {
         | Bug::RetryNotDeduplicated
         | Bug::ReplyBeforeCommit
         | Bug::RefusalForgotten
-        | Bug::UsersGuessed => answers(bug),
+        | Bug::UsersGuessed
+        | Bug::StaleUnbounded
+        | Bug::FreshWhenTold
+        | Bug::MovedThoughTaken => answers(bug),
         Bug::SnapshotDropsNewer
         | Bug::SnapshotWrongTerm
         | Bug::SnapshotBeforeDurable
@@ -324,6 +330,18 @@ fn answers(bug: Bug) -> Option<Row> {
              writes of an attempt and not for the ones behind them",
         ),
         Bug::UsersGuessed => (&[USERS], "a restart, or a start after others have begun to write"),
+        Bug::StaleUnbounded => (
+            &[LINEARIZABLE],
+            "READONLY clients of a replica that is cut off or lags, writes elsewhere",
+        ),
+        Bug::FreshWhenTold => (
+            &[LINEARIZABLE],
+            "READONLY clients, a small bound, and answers of a leader that are held for longer than it",
+        ),
+        Bug::MovedThoughTaken => (
+            &[REPLY, LINEARIZABLE, ONCE],
+            "clients in cluster mode that write where the leader is not, and others that read",
+        ),
         _ => return None,
     })
 }

@@ -128,7 +128,7 @@ pub fn write_token(operation: &Operation) -> Option<u32> {
 /// Whether an answer says that the write has put its argument in place.
 pub fn took_effect(kind: Kind, reply: &Reply) -> bool {
     match kind {
-        Kind::Get | Kind::Delete | Kind::Expire => false,
+        Kind::Get | Kind::GetStale | Kind::Delete | Kind::Expire => false,
         Kind::SetIfAbsent => matches!(reply, Reply::Ok | Reply::Integer(1)),
         Kind::GetSet => matches!(reply, Reply::Nil | Reply::Value(_)),
         Kind::Set | Kind::SetExpiring => *reply == Reply::Ok,

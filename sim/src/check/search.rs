@@ -96,7 +96,7 @@ impl Search {
             if operation.refused() || (open && operation.kind.is_read()) {
                 continue;
             }
-            events.push((operation.invoked_at, false, place));
+            events.push((operation.earliest(), false, place));
             if let Some(completed_at) = operation.completed_at.filter(|_| !open) {
                 events.push((completed_at, true, place));
             }

@@ -40,7 +40,7 @@ impl TtlBounds {
     /// A read of a key that may expire has been answered; the history knows it already.
     pub fn completed(&mut self, id: OperationId, history: &History, found: &mut Found) {
         let read = history.operation(id);
-        let Some(completed_at) = read.completed_at.filter(|_| read.kind == Kind::Get) else {
+        let Some(completed_at) = read.completed_at.filter(|_| read.kind.is_read()) else {
             return;
         };
         self.writes.resize(history.operations().len(), Write::default());
@@ -55,6 +55,13 @@ impl TtlBounds {
             }
             _ => return,
         };
+        if read.kind == Kind::GetStale {
+            // It may be old, but not so old that a key is there whose time is over.
+            if let Some(write) = shown {
+                self.late(write, read, history, found);
+            }
+            return;
+        }
         let on_key = &history.by_key()[read.key.0 as usize];
         match shown {
             Some(write) => self.shown(write, read, completed_at, history, found),
@@ -92,18 +99,23 @@ impl TtlBounds {
                 )
             });
         }
+        self.late(write, read, history, found);
+        self.writes[write.0 as usize].shown_at.get_or_insert(completed_at);
+    }
+
+    /// A read was shown the value of a write: should it be gone by now?
+    fn late(&self, write: OperationId, read: &Operation, history: &History, found: &mut Found) {
         let latest = self.latest_deadline(write, history);
         if let Some(latest) = latest.filter(|at| at.plus_ms(self.bound_ms) < read.invoked_at) {
             found.report(NAME, || {
                 format!(
                     "{:?} was shown {} ms after its deadline; the bound is {} ms",
-                    key(),
+                    history.name(read.key),
                     since(latest, read.invoked_at),
                     self.bound_ms
                 )
             });
         }
-        self.writes[write.0 as usize].shown_at.get_or_insert(completed_at);
     }
 
     /// A read was shown nothing: is that too early?

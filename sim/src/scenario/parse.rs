@@ -62,6 +62,7 @@ impl Parser<'_> {
         let action = match verb.as_str() {
             "cluster" => Action::Cluster(Box::new(self.cluster()?)),
             "client" | "send" => return self.command(text, verb == "client"),
+            "cluster-mode" => Action::ClusterMode { client: self.word()? },
             "fill" => self.fill()?,
             "name" => {
                 let name = self.word()?;
@@ -354,6 +355,7 @@ fn setting(options: &mut Options, name: &str, value: &str) -> Parsed<()> {
         "chunk_bytes" => limits.chunk_bytes = number(value)? as usize,
         "election_spread" => timing.election_spread = nanos()?,
         "patience" => timing.patience = nanos()?,
+        "max_staleness" => timing.max_staleness = nanos()?,
         "disk_stall" => timing.disk_stall = nanos()?,
         "scrub_every" => timing.scrub_every = nanos()?,
         "lead_back_after" => timing.lead_back_after = nanos()?,

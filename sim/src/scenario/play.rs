@@ -69,6 +69,10 @@ impl Stage<'_> {
             Action::Cluster(_) => {}
             Action::Ask { client, at, words } => self.ask(client, at.as_ref(), words, true)?,
             Action::Send { client, at, words } => self.ask(client, at.as_ref(), words, false)?,
+            Action::ClusterMode { client } => {
+                let client = self.world.named_client(client);
+                self.world.in_cluster_mode(client);
+            }
             Action::Fill { client, count, bytes } => return self.fill(client, *count, *bytes),
             Action::Name { name, who } => {
                 let node = self.node(who)?;

@@ -56,6 +56,10 @@ pub(super) enum Action {
         at: Option<Who>,
         words: Vec<String>,
     },
+    /// A client goes to the leaders of keys itself, from its next connection on.
+    ClusterMode {
+        client: String,
+    },
     /// Writes so many keys, one after the other.
     Fill {
         client: String,

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use driftless_core::ClientId;
 use driftless_core::bytes::{put_bytes, put_u32};
+use driftless_core::command::connection::NodeAddress;
+use driftless_core::{ClientId, NodeId};
 
 use super::node::Input;
 use super::reply::{self, Answer};
@@ -26,6 +27,10 @@ pub(super) struct Client {
     pending: VecDeque<Pending>,
     /// A story tells it what to do, and wants to see what it is told.
     name: Option<String>,
+    /// It goes to the leaders of keys itself.
+    in_cluster_mode: bool,
+    /// It is content with what replicas know.
+    read_only: bool,
     /// What it was last told, for stories.
     pub(super) told: Option<String>,
     /// Whether it was told anything but an error since the heal.
@@ -57,6 +62,9 @@ impl World {
     pub(super) fn add_client(&mut self) -> usize {
         let node = self.clients.len() % self.nodes.len();
         let lane = self.clients.len() / self.nodes.len() % self.options.lanes as usize;
+        let (workload, chance) = (&self.options.workload, &mut self.chances.workload);
+        let in_cluster_mode = chance.chance(workload.in_cluster_mode, 100);
+        let read_only = chance.chance(workload.read_only, 100);
         self.clients.push(Client {
             node,
             lane,
@@ -64,6 +72,8 @@ impl World {
             boot: 0,
             pending: VecDeque::new(),
             name: None,
+            in_cluster_mode,
+            read_only,
             told: None,
             served: false,
             done: false,
@@ -94,7 +104,14 @@ impl World {
         }
         let state = &mut self.clients[client];
         (state.node, state.connected, state.boot) = (node, true, self.nodes[node].boot);
-        self.input(node, self.clients[client].lane, Input::Opened(ClientId(client as u32)));
+        let (id, lane) = (ClientId(client as u32), self.clients[client].lane);
+        self.input(node, lane, Input::Opened(id));
+        if self.clients[client].in_cluster_mode {
+            self.input(node, lane, Input::InClusterMode(id));
+        }
+        if self.clients[client].read_only {
+            self.send_command(client, &[b"READONLY"], (OperationId(0), 0), String::new());
+        }
         true
     }
 
@@ -117,12 +134,23 @@ impl World {
     /// history knows.
     pub fn say(&mut self, client: usize, words: &[&str]) {
         let parts: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+        match words[0].to_ascii_uppercase().as_str() {
+            "READONLY" => self.clients[client].read_only = true,
+            "READWRITE" => self.clients[client].read_only = false,
+            _ => (),
+        }
         let first = OperationId(self.checkers.history().operations().len() as u32);
-        let count = single(&parts).map_or(0, |single| {
+        let count = single(&parts).map_or(0, |mut single| {
+            single.number = self.agreed(client, &mut single.kind, single.number);
             self.invoke(client, &single);
             1
         });
         self.send_command(client, &parts, (first, count), words.join(" "));
+    }
+
+    /// From now on a client that a story speaks for goes to the leaders of keys itself.
+    pub fn in_cluster_mode(&mut self, client: usize) {
+        self.clients[client].in_cluster_mode = true;
     }
 
     /// A client of a workload acts.
@@ -236,12 +264,14 @@ impl World {
 
     fn ask_one(&mut self, client: usize, kind: Kind, key: &str, valued: bool, number: i64) {
         let value = if valued { self.value() } else { Vec::new() };
+        let digits = number.to_string();
+        let mut kind = kind;
+        let number = self.agreed(client, &mut kind, number);
         let single = Single { kind, key: key.as_bytes(), argument: &value, number };
         let first = self.invoke(client, &single);
-        let digits = number.to_string();
         let (key, digits) = (key.as_bytes(), digits.as_bytes());
         let parts: &[&[u8]] = match kind {
-            Kind::Get => &[b"GET", key],
+            Kind::Get | Kind::GetStale => &[b"GET", key],
             Kind::Set => &[b"SET", key, &value],
             Kind::SetExpiring => &[b"SET", key, &value, b"PX", digits],
             Kind::Expire => &[b"PEXPIRE", key, digits],
@@ -263,8 +293,9 @@ impl World {
         let mut first = None;
         for name in &names {
             let value = if reading { Vec::new() } else { self.value() };
-            let kind = if reading { Kind::Get } else { Kind::Set };
-            let single = Single { kind, key: name.as_bytes(), argument: &value, number: 0 };
+            let mut kind = if reading { Kind::Get } else { Kind::Set };
+            let number = self.agreed(client, &mut kind, 0);
+            let single = Single { kind, key: name.as_bytes(), argument: &value, number };
             first = Some(first.unwrap_or(self.invoke(client, &single)));
             values.push(value);
         }
@@ -276,6 +307,18 @@ impl World {
         }
         let operations = (first.expect("there are names"), names.len() as u32);
         self.send_command(client, &parts, operations, String::new());
+    }
+
+    /// Makes a read of a client that has said READONLY one that may be old: the number is how old, in nanoseconds of a node
+    /// whose clock is the slowest there may be.
+    fn agreed(&self, client: usize, kind: &mut Kind, number: i64) -> i64 {
+        let bound = self.options.timing.max_staleness.0;
+        if *kind != Kind::Get || !self.clients[client].read_only || bound == 0 {
+            return number;
+        }
+        *kind = Kind::GetStale;
+        let slowest = 1_000_000 - self.options.clocks.ppm.max(self.options.clocks.fault_ppm);
+        (bound * 1_000_000 / slowest + 1).cast_signed()
     }
 
     /// A value that no other write writes.
@@ -377,6 +420,9 @@ impl World {
             self.counts.answers += 1;
             self.clients[client].served = true;
         }
+        if named.is_none() && bytes.starts_with(b"-MOVED") {
+            return self.follow(client, bytes);
+        }
         if named.is_none() && bytes.starts_with(b"-NOPERM") {
             // It comes back as somebody else.
             return self.hang_up(client);
@@ -396,6 +442,24 @@ impl World {
             let line = format_args!("client {client}: {text} -> {shown} ({took} us)");
             self.trace.note(self.now, line);
         }
+    }
+
+    /// A client will knock next where it is told that a leader is.
+    fn follow(&mut self, client: usize, moved: &[u8]) {
+        let text = String::from_utf8_lossy(moved);
+        let told = |address: &NodeAddress| {
+            let NodeAddress { host, port, .. } = address;
+            text.trim_end().ends_with(&format!(" {host}:{port}"))
+        };
+        let Some(node) = self.addresses.iter().position(told) else {
+            return self.object("Protocol", format!("client {client} was sent nowhere: {text}"));
+        };
+        if node == self.clients[client].node {
+            return self
+                .object("Protocol", format!("client {client} was sent in a circle: {text}"));
+        }
+        self.hang_up(client);
+        self.clients[client].node = node;
     }
 
     /// A client's connection ends, whoever ends it: what it waits for will never be told.
@@ -434,6 +498,16 @@ impl World {
                 self.hang_up(client);
             }
         }
+    }
+}
+
+/// Where clients find a node.
+pub(super) fn address_of(node: u32) -> NodeAddress {
+    NodeAddress {
+        node: NodeId(node),
+        host: format!("n{node}"),
+        port: 7_378 + node as u16,
+        node_port: 0,
     }
 }
 

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use driftless_core::cluster::ClusterOutputs;
+use driftless_core::command::connection::NodeAddress;
 use driftless_core::placement::{Placement, Site};
 use driftless_core::resp::ArgsBuffer;
 use driftless_core::rng::{Chance, Seed};
@@ -139,6 +140,8 @@ pub struct World {
     ready: VecDeque<(u8, u8)>,
     gossip_ready: VecDeque<u8>,
     clients: Vec<Client>,
+    /// Where clients find nodes, as nodes tell them.
+    addresses: Vec<NodeAddress>,
     last_commits: Vec<u64>,
     tokens: u32,
     active: Vec<Active>,
@@ -186,6 +189,7 @@ impl World {
             ready: VecDeque::new(),
             gossip_ready: VecDeque::new(),
             clients: Vec::new(),
+            addresses: (1..=options.nodes as u32).map(clients::address_of).collect(),
             last_commits: vec![0; options.partitions as usize + 1],
             tokens: 0,
             active: Vec::new(),

@@ -116,6 +116,10 @@ pub(super) enum Input {
     Handoff(LaneId, Vec<u8>),
     Secrets(u64, Vec<SecretOutcome>),
     Opened(ClientId),
+    /// A client goes to the leaders of keys itself.
+    InClusterMode(ClientId),
+    /// Where clients find nodes.
+    Addresses,
     Request(ClientId, Vec<u8>),
     Gone(ClientId),
     Retire,

@@ -61,7 +61,7 @@ impl World {
         }
         self.reset_all(node);
         for lane in 0..self.options.lanes as usize {
-            self.wake_up(node, lane);
+            self.input(node, lane, Input::Addresses);
         }
         self.start_gossip(node);
         self.server_back(node);

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use driftless_core::command::connection::NodeAddress;
 use driftless_core::resp::ArgsBuffer;
 use driftless_core::{
     Admission, ClientId, DiskBatch, DiskOp, Event, FileId, LaneId, NodeId, Outputs, SyncToken, Turn,
@@ -126,6 +127,7 @@ impl World {
             args: &mut self.args,
             stalled: &mut state.stalled,
             partial: &mut state.partial,
+            addresses: &self.addresses,
         };
         player.play_stalled();
         while let Some(input) = state.inbox.pop_front() {
@@ -335,6 +337,7 @@ struct Player<'w, 't> {
     args: &'w mut ArgsBuffer,
     stalled: &'w mut std::collections::VecDeque<(ClientId, Vec<u8>)>,
     partial: &'w mut [Vec<u8>],
+    addresses: &'w [NodeAddress],
 }
 
 impl Player<'_, '_> {
@@ -385,6 +388,14 @@ impl Player<'_, '_> {
             Input::Opened(client) => {
                 self.hash.number(tag::INPUT, 4 << 56 | u64::from(client.0));
                 self.turn.client_opened(client);
+            }
+            Input::InClusterMode(client) => {
+                self.hash.number(tag::INPUT, 8 << 56 | u64::from(client.0));
+                self.turn.client_in_cluster_mode(client);
+            }
+            Input::Addresses => {
+                self.hash.number(tag::INPUT, 9 << 56);
+                self.turn.addresses(self.addresses);
             }
             Input::Request(client, bytes) => {
                 self.hash.bytes(tag::BYTES_IN, (2, client.0), &bytes);

@@ -2,6 +2,7 @@
 
 use crate::command::access::Users;
 use crate::command::connection::acl::Refusals;
+use crate::command::connection::cluster::ClusterFacts;
 use crate::command::connection::config::Settings;
 use crate::ids::{KEYSPACES, NodeId};
 use crate::time::{Span, WallTime};
@@ -74,6 +75,12 @@ pub struct Facts<'a> {
     pub logins_failed: u64,
     /// Keys of each keyspace.
     pub keyspaces: [KeyspaceFacts; KEYSPACES as usize],
+    /// Whether the client goes to the leaders of keys itself.
+    pub in_cluster_mode: bool,
+    /// What it may be told of the cluster then. Needed by CLUSTER alone.
+    pub cluster: Option<ClusterFacts>,
+    /// How old what a read of a READONLY client finds may be, at most.
+    pub max_staleness: Span,
     /// Nodes of the cluster.
     pub nodes: u32,
     /// Groups that this node holds.
@@ -148,6 +155,9 @@ impl<'a> Facts<'a> {
             expired: 0,
             logins_failed: 0,
             keyspaces: [KeyspaceFacts::default(); KEYSPACES as usize],
+            in_cluster_mode: false,
+            cluster: None,
+            max_staleness: Span(0),
             nodes: 1,
             groups: 0,
             groups_led: 0,

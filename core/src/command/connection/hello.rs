@@ -143,7 +143,8 @@ fn describe(connection: &Connection, reply: &mut Reply<'_>) {
     reply.integer(if connection.proto == Proto::Resp3 { 3 } else { 2 });
     reply.bulk(b"id");
     reply.count(connection.id);
-    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+    let mode = if connection.in_cluster_mode { "cluster" } else { "standalone" };
+    for (key, value) in [("mode", mode), ("role", "master")] {
         reply.bulk(key.as_bytes());
         reply.bulk(value.as_bytes());
     }

@@ -68,7 +68,7 @@ fn server(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "redis_git_sha1": "00000000",
         "redis_git_dirty": 0,
         "redis_build_id": "0",
-        "redis_mode": "standalone",
+        "redis_mode": if facts.in_cluster_mode { "cluster" } else { "standalone" },
         "os": facts.system,
         "arch_bits": usize::BITS,
         "multiplexing_api": "epoll",
@@ -197,6 +197,7 @@ fn replication(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
         "repl_backlog_size": 0,
         "repl_backlog_first_byte_offset": 0,
         "repl_backlog_histlen": 0,
+        "driftless_max_staleness_ms": facts.max_staleness.as_millis(),
         "driftless_nodes": facts.nodes,
         "driftless_groups": facts.groups,
         "driftless_groups_led": facts.groups_led,
@@ -235,9 +236,9 @@ fn commands(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn cluster(_facts: &Facts<'_>, out: &mut String) -> fmt::Result {
-    // This door forwards: its clients need not know of a cluster.
-    fields!(out, "cluster_enabled": 0,)
+fn cluster(facts: &Facts<'_>, out: &mut String) -> fmt::Result {
+    // Where nodes pass commands on, clients need not know of a cluster.
+    fields!(out, "cluster_enabled": u8::from(facts.in_cluster_mode),)
 }
 
 fn keyspace(facts: &Facts<'_>, out: &mut String) -> fmt::Result {

@@ -3,6 +3,7 @@
 
 mod acl;
 mod client;
+mod cluster;
 mod config;
 mod facts;
 mod figures;
@@ -18,6 +19,7 @@ use alloc::vec::Vec;
 
 pub use acl::{Refusals, put_denied};
 pub use client::{KillFilter, ListFilter, NO_SUCH_CLIENT, put_list};
+pub use cluster::{ClusterFacts, NodeAddress, NodeFacts};
 pub use config::{Changes, Settings};
 pub use facts::{Facts, KeyspaceFacts};
 pub use figures::merge_info;
@@ -27,7 +29,6 @@ use crate::command::access::{self, Account, Users};
 use crate::command::id::CommandId as Id;
 use crate::command::spec::{Spec, flag};
 use crate::ids::{KEYSPACES, Keyspace};
-use crate::placement::slot_of;
 use crate::resp::{Args, Proto, Reply};
 use crate::time::{Instant, Now, Span};
 
@@ -63,6 +64,8 @@ pub struct Connection {
     pub no_touch: bool,
     /// Whether it asked for reads from replicas (READONLY).
     pub read_only: bool,
+    /// Whether it goes to the leader of a key itself, and follows `MOVED`.
+    pub in_cluster_mode: bool,
     /// Whether it is no client itself but speaks for some that the node serves by other protocols.
     pub within: bool,
     /// When it connected.
@@ -144,6 +147,7 @@ impl Connection {
             no_evict: false,
             no_touch: false,
             read_only: false,
+            in_cluster_mode: false,
             within: false,
             created: now.mono,
             last_used: now.mono,
@@ -285,6 +289,9 @@ pub fn execute(
         _ if spec.name.starts_with("acl|") => {
             return acl::execute(spec, args, connection, facts, now, reply);
         }
+        _ if spec.name.starts_with("cluster|") => {
+            cluster::execute(spec, args, facts.cluster.as_ref(), reply);
+        }
         _ if spec.name.starts_with("command") => introspect::execute(spec, args, reply),
         _ => server(spec, args, facts, now, reply),
     }
@@ -316,13 +323,6 @@ fn server(spec: &Spec, args: &Args<'_>, facts: &Facts<'_>, now: Now, reply: &mut
         Id::LatencyLatest | Id::LatencyHistory => reply.array(0),
         Id::SlowlogGet => slowlog(args, reply),
         Id::LatencyReset | Id::SlowlogLen => reply.integer(0),
-        Id::ClusterKeySlot => reply.integer(i64::from(slot_of(args.at(2)))),
-        Id::ClusterCountKeysInSlot
-        | Id::ClusterInfo
-        | Id::ClusterMyId
-        | Id::ClusterNodes
-        | Id::ClusterShards
-        | Id::ClusterSlots => reply.error("ERR This instance has cluster support disabled"),
         Id::DebugSleep => reply.error("ERR DEBUG SLEEP would stop the whole node: not allowed"),
         Id::Monitor => reply.error("ERR MONITOR is not supported"),
         Id::ReplicaOf | Id::ReplConf | Id::Sync | Id::PSync => reply

@@ -29,6 +29,7 @@ impl Node {
         let name = format!("driftless-example-{}-{}-{number}", std::process::id(), address.port());
         let directory = std::env::temp_dir().join(name);
         let flags = Flags {
+            cluster_port: Some(0),
             lines_port: Some(0),
             http_port: Some(0),
             grpc_port: Some(address.port()),

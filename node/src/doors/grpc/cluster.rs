@@ -30,6 +30,7 @@ impl proto::cluster_server::Cluster for Cluster {
             lines_port: member.about.lines.into(),
             http_port: member.about.http.into(),
             grpc_port: member.about.grpc.into(),
+            redis_cluster_port: member.about.cluster.into(),
         });
         let mut partitions: Vec<_> = board
             .lanes()

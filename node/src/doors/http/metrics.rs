@@ -104,6 +104,12 @@ fn of_commands(page: &mut Page, lanes: &[LaneFacts]) {
     let forwarded = sum(|lane| lane.counts.forwarded);
     let help = "Commands of clients here that were forwarded to other nodes.";
     page.single("commands_forwarded_total", "counter", help, forwarded);
+    let moved = sum(|lane| lane.counts.moved);
+    let help = "Commands of clients in cluster mode that were answered with MOVED.";
+    page.single("commands_moved_total", "counter", help, moved);
+    let stale = sum(|lane| lane.counts.stale_reads);
+    let help = "Reads of READONLY clients that were answered by a replica that does not lead.";
+    page.single("stale_reads_total", "counter", help, stale);
     let clients: usize = lanes.iter().map(|lane| lane.clients).sum();
     page.single("clients", "gauge", "Clients connected.", clients);
 }
