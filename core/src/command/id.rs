@@ -21,6 +21,8 @@ pub enum CommandId {
     GetRange,
     /// GETSET.
     GetSet,
+    /// GETTTL.
+    GetTtl,
     /// INCR.
     Incr,
     /// INCRBY.

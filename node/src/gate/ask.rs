@@ -104,21 +104,6 @@ impl Session {
         }
     }
 
-    /// Two commands, one behind the other.
-    async fn ask_both<A: AsRef<[u8]>>(&mut self, both: [&[A]; 2]) -> Told<[Answer; 2]> {
-        for command in both {
-            self.put(command);
-        }
-        self.send().await?;
-        let answers = [self.answer().await?, self.answer().await?];
-        for answer in &answers {
-            if let Answer::Error(error) = answer {
-                return Err(Refusal::of(error.clone()));
-            }
-        }
-        Ok(answers)
-    }
-
     /// The value of a key, if there is one.
     pub async fn get(&mut self, key: &[u8]) -> Told<Option<Vec<u8>>> {
         match self.ask(&[b"GET", key]).await? {
@@ -130,14 +115,19 @@ impl Session {
 
     /// The value of a key, and when it ends.
     pub async fn get_with_expiry(&mut self, key: &[u8]) -> Told<Option<(Vec<u8>, Expiry)>> {
-        match self.ask_both([&[b"GET", key], &[b"PTTL", key]]).await? {
-            [Answer::Bulk(value), Answer::Integer(left @ 0..)] => {
+        let answer = self.ask(&[b"GETTTL", key]).await?;
+        let parts = match answer {
+            Answer::Null => return Ok(None),
+            Answer::Array(parts) => parts,
+            other => return Err(unexpected(&other)),
+        };
+        match <[Answer; 2]>::try_from(parts) {
+            Ok([Answer::Bulk(value), Answer::Integer(-1)]) => Ok(Some((value, Expiry::Never))),
+            Ok([Answer::Bulk(value), Answer::Integer(left @ 0..)]) => {
                 Ok(Some((value, Expiry::After(Duration::from_millis(left.cast_unsigned())))))
             }
-            [Answer::Bulk(value), Answer::Integer(-1)] => Ok(Some((value, Expiry::Never))),
-            // It ended, or was removed, between the two.
-            [Answer::Null, _] | [_, Answer::Integer(-2)] => Ok(None),
-            [_, other] => Err(unexpected(&other)),
+            Ok(other) => Err(unexpected(&Answer::Array(other.into()))),
+            Err(other) => Err(unexpected(&Answer::Array(other))),
         }
     }
 

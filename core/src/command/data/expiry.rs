@@ -215,7 +215,7 @@ pub(super) fn read_ttl(
         reply.integer(-1);
         return Ok(());
     };
-    let left = at.0.saturating_sub(reading.wall.0.max(reading.log.0));
+    let left = left_of(at, reading);
     let number = match id {
         CommandId::Ttl => (left + 500) / 1000,
         CommandId::PTtl => left,
@@ -224,6 +224,11 @@ pub(super) fn read_ttl(
     };
     reply.integer(number.cast_signed());
     Ok(())
+}
+
+/// Milliseconds until a deadline.
+pub(super) fn left_of(deadline: WallTime, reading: Reading<'_>) -> u64 {
+    deadline.0.saturating_sub(reading.wall.0.max(reading.log.0))
 }
 
 /// Lets a key that is there end at a moment: now, if the moment has passed.

@@ -273,6 +273,7 @@ fn try_read(
     match id {
         Id::Get => strings::read_get(key, reading, store, reply),
         Id::MGet => strings::read_several(keyspace, args, reading, store, reply),
+        Id::GetTtl => strings::read_with_ttl(key, reading, store, reply),
         Id::StrLen => strings::read_length(key, reading, store, reply),
         Id::GetRange | Id::SubStr => strings::read_range(key, args, reading, store, reply),
         Id::Exists | Id::Touch => keys::read_count(keyspace, args, reading, store, reply),

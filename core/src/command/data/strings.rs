@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::command::CommandId;
-use crate::command::data::expiry::{Unit, deadline};
+use crate::command::data::expiry::{Unit, deadline, left_of};
 use crate::command::data::numbers::{length, parse_integer};
 use crate::command::data::op::{LONGEST, List, Op, set_flag};
 use crate::command::data::reading::{Met, alive, look, peek};
@@ -248,6 +248,25 @@ pub(super) fn read_several(
     reply.array(args.len() - 1);
     for key in keys() {
         read_get(key, reading, store, reply)?;
+    }
+    Ok(())
+}
+
+/// GETTTL.
+pub(super) fn read_with_ttl(
+    key: Key<'_>,
+    reading: Reading<'_>,
+    store: &Store,
+    reply: &mut Reply<'_>,
+) -> Result<(), Met> {
+    match look(store, key, reading)? {
+        None => reply.null(),
+        Some(value) => {
+            reply.array(2);
+            reply.bulk(value.bytes);
+            let left = value.expires_at.map(|at| left_of(at, reading).cast_signed());
+            reply.integer(left.unwrap_or(-1));
+        }
     }
     Ok(())
 }

@@ -276,6 +276,7 @@ fn deadlines() {
     check(
         "SET k v -> +OK
          TTL k -> :-1
+         GETTTL k -> *2 $1 v :-1
          TTL nothing -> :-2
          EXPIRETIME k -> :-1
          PEXPIRETIME nothing -> :-2
@@ -283,6 +284,8 @@ fn deadlines() {
          EXPIRE k 10 -> :1
          TTL k -> :10
          PTTL k -> :10000
+         GETTTL k -> *2 $1 v :10000
+         GETTTL nothing -> $-1
          EXPIRETIME k -> :11
          PEXPIRETIME k -> :11000
          EXPIRE k 5 GT -> :0
@@ -378,6 +381,7 @@ fn keys_that_have_ended_are_not_there() {
         ("MSETNX k 1 l 2", ":1"),
         ("EXISTS k other", ":1"),
         ("TTL k", ":-2"),
+        ("GETTTL k", "$-1"),
         ("MGET k other", "*2 $-1 $1 v"),
         ("KEYS *", "*1 $5 other"),
         ("SCAN 0", "*2 $1 0 *1 $5 other"),

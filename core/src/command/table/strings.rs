@@ -98,6 +98,15 @@ pub(super) static STRINGS: &[Spec] = &[
         .docs("string", "1.0.0", "Sets a key to a value and returns the one it had.", "O(1)")
         .arguments(&[KEY, Argument::string("value")])
         .replaced("6.2.0", "`SET` with the `GET` argument"),
+    string("getttl", Id::GetTtl, 2, Scope::Read, READONLY | FAST)
+        .keys(&[KeySpec::one(1, RO | ACCESS)])
+        .docs(
+            "string",
+            "0.1.0",
+            "Returns the value of a key, and how many milliseconds it has left or -1.",
+            "O(1)",
+        )
+        .arguments(&[KEY]),
     string("incr", Id::Incr, 2, Scope::Write, WRITE | DENYOOM | FAST)
         .keys(CHANGE)
         .docs(

@@ -1,20 +1,25 @@
-//! `measure doors`: what a GET costs a node by each of its doors, beside Redis's own.
+//! `measure doors`: what a GET costs a node by each of its doors, beside Redis's own and the codec of the door alone.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use driftless_client::Client;
+use driftless::proto::GetRequest;
+use driftless::proto::kv_client::KvClient;
 use driftless_tests::cluster::{Cluster, PATIENCE};
 use driftless_tests::info::connect;
 use driftless_tests::process::{TICKS_A_SECOND, ticks};
+use tonic::transport::Endpoint;
 
 use crate::Failure;
+use crate::hollow::Process;
 use crate::table::Table;
 
 /// Bytes of the value that is asked for.
-const VALUE: usize = 64;
+pub(crate) const VALUE: usize = 64;
+/// How much more a door may cost than its codec and a GET by Redis's door together, because machines are noisy.
+const LIMIT: f64 = 1.1;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Doors {
@@ -38,39 +43,80 @@ pub(crate) fn run(arguments: &Doors) -> Result<(), Failure> {
     let mut redis = connect(&cluster.url(0))?;
     redis::cmd("SET").arg("key").arg(vec![b'v'; VALUE]).exec(&mut redis)?;
     println!("one node, {} connections, GET of {VALUE} bytes", arguments.connections);
-    let headings = ["door", "requests a second of processor time", "times Redis's cost"];
-    let table = Table::new(&headings, 3 * arguments.seconds);
+    let headings = [
+        "door",
+        "requests a second of processor time",
+        "us each",
+        "codec",
+        "Redis's door",
+        "ratio",
+        "limit",
+    ];
+    let table = Table::new(&headings, 5 * arguments.seconds);
     let get = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n";
     let http = b"GET /get/key HTTP/1.1\r\nhost: x\r\n\r\n";
-    let redis = measure(arguments, &cluster, &table, |asking| {
+    let node = cluster.process(0);
+    let redis = measure(arguments, node, &table, |asking| {
         by_bytes(asking, cluster.address(0), get, b"\r\n", 2)
     });
-    table.row(&["Redis".to_owned(), format!("{redis:.0}"), "1.0".to_owned()]);
-    let by_http = measure(arguments, &cluster, &table, |asking| {
-        by_bytes(asking, cluster.http_address(0), http, b"}", 1)
-    });
-    table.row(&["HTTP".to_owned(), format!("{by_http:.0}"), format!("{:.1}", redis / by_http)]);
-    let by_grpc =
-        measure(arguments, &cluster, &table, |asking| by_grpc(asking, cluster.grpc_address(0)));
-    table.row(&["gRPC".to_owned(), format!("{by_grpc:.0}"), format!("{:.1}", redis / by_grpc)]);
-    Ok(())
+    table.row(&["Redis".to_owned(), format!("{redis:.0}"), shown(redis)]);
+    let by_http = |at| move |asking: &Asking| by_bytes(asking, at, http, b"}", 1);
+    let by_grpc = |at| move |asking: &Asking| by_grpc(asking, at);
+    let mut beyond = Vec::new();
+    for (name, door, at) in
+        [("HTTP", "http", cluster.http_address(0)), ("gRPC", "grpc", cluster.grpc_address(0))]
+    {
+        let hollow = Process::start(door)?;
+        let (own, codec) = if door == "http" {
+            let own = measure(arguments, node, &table, by_http(at));
+            (own, measure(arguments, hollow.id(), &table, by_http(hollow.address)))
+        } else {
+            let own = measure(arguments, node, &table, by_grpc(at));
+            (own, measure(arguments, hollow.id(), &table, by_grpc(hollow.address)))
+        };
+        let ratio = 1.0 / own / (1.0 / codec + 1.0 / redis);
+        if ratio > LIMIT {
+            beyond.push(name);
+        }
+        let cells = [format!("{own:.0}"), shown(own), shown(codec), shown(redis)];
+        let [own, each, codec, redis] = cells;
+        table.row(&[
+            name.to_owned(),
+            own,
+            each,
+            codec,
+            redis,
+            format!("{ratio:.2}"),
+            LIMIT.to_string(),
+        ]);
+    }
+    if beyond.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("beyond the limit: {}", beyond.join(", ")).into())
+    }
 }
 
-/// Requests a second of the node's processor time, while so many ask.
+/// Microseconds of processor time a request.
+fn shown(rate: f64) -> String {
+    format!("{:.1}", 1e6 / rate)
+}
+
+/// Requests a second of a process's processor time, while so many ask.
 fn measure(
     arguments: &Doors,
-    cluster: &Cluster,
+    process: u32,
     table: &Table,
     ask: impl Fn(&Asking) -> io::Result<()> + Sync,
 ) -> f64 {
     let asking = Asking::default();
     thread::scope(|scope| {
         for _ in 0..arguments.connections {
-            scope.spawn(|| ask(&asking).expect("the node answers"));
+            scope.spawn(|| ask(&asking).expect("it answers"));
         }
-        let before = (ticks(cluster.process(0)), asking.answered.load(Ordering::Relaxed));
+        let before = (ticks(process), asking.answered.load(Ordering::Relaxed));
         table.wait(arguments.seconds);
-        let after = (ticks(cluster.process(0)), asking.answered.load(Ordering::Relaxed));
+        let after = (ticks(process), asking.answered.load(Ordering::Relaxed));
         asking.enough.store(true, Ordering::Relaxed);
         let seconds = (after.0 - before.0) as f64 / f64::from(TICKS_A_SECOND);
         (after.1 - before.1) as f64 / seconds
@@ -107,9 +153,12 @@ fn by_bytes(
 fn by_grpc(asking: &Asking, address: SocketAddr) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = Client::connect([address.to_string()]).await.map_err(io::Error::other)?;
+        let address = format!("http://{address}");
+        let endpoint = Endpoint::from_shared(address).map_err(io::Error::other)?;
+        let mut client = KvClient::new(endpoint.connect().await.map_err(io::Error::other)?);
         while !asking.enough.load(Ordering::Relaxed) {
-            client.get("key").await.map_err(io::Error::other)?;
+            let asked = GetRequest { key: b"key".to_vec() };
+            client.get(asked).await.map_err(io::Error::other)?;
             asking.answered.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())

@@ -5,6 +5,8 @@ mod beside_redis;
 mod crashes;
 #[cfg(not(madsim))]
 mod doors;
+#[cfg(not(madsim))]
+mod hollow;
 mod idle;
 mod table;
 
@@ -29,6 +31,10 @@ enum Command {
     /// Measures what a request costs a node by each of its doors.
     #[cfg(not(madsim))]
     Doors(doors::Doors),
+    /// Doors with nothing behind them: a part of `doors`, in a process of its own.
+    #[cfg(not(madsim))]
+    #[command(hide = true)]
+    Hollow(hollow::Hollow),
     /// Measures three nodes with many groups and many connections that do nothing.
     Idle(idle::Idle),
     /// Holds connections open until its input ends: a part of `idle`, in a process with files of its own.
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
         Command::BesideRedis(arguments) => beside_redis::run(&arguments),
         #[cfg(not(madsim))]
         Command::Doors(arguments) => doors::run(&arguments),
+        #[cfg(not(madsim))]
+        Command::Hollow(arguments) => hollow::run(&arguments),
         Command::Idle(arguments) => idle::run(&arguments),
         Command::Hold(arguments) => idle::hold(&arguments),
     };
