@@ -14,7 +14,7 @@ use crate::command::connection::{ClusterFacts, Connection, NodeAddress, NodeFact
 use crate::config::Bug;
 use crate::engine::request::Asked;
 use crate::engine::{Engine, Turn};
-use crate::group::{Request, writes};
+use crate::group::{Origin, Request, writes};
 use crate::ids::{ClientId, GroupId, LaneId, NodeId};
 use crate::message::{self, Agreed, Message};
 use crate::placement::{Placement, slot_of};
@@ -140,8 +140,7 @@ impl Turn<'_> {
             reply.error_format(format_args!("MOVED {slot} {host}:{port}"));
         });
         if taken && let Some(partition) = partitions.get_mut(id) {
-            let origin = crate::group::Origin::None;
-            partition.outbox.accept(id, &Request { origin, ..*request }, &mut room);
+            partition.outbox.accept(id, &Request { origin: Origin::None, ..*request }, &mut room);
             self.touch(id);
         }
         true

@@ -38,7 +38,7 @@ pub(super) struct Asked<'a> {
     pub(super) ticket: Ticket,
     pub(super) keyspace: Keyspace,
     pub(super) proto: Proto,
-    /// So far as it concerns one group.
+    /// What its client has agreed to.
     pub(super) agreed: Agreed,
 }
 

@@ -29,9 +29,12 @@ impl Freshness {
         self.as_of.map(|as_of| now.since(as_of))
     }
 
-    /// Whether a question is still on its way; after `patience` it is no more.
-    pub(super) fn is_asking(&self, now: Instant, patience: Span) -> bool {
+    /// Whether a question is still on its way (after `patience` it is no more), or answered and of use once more is
+    /// applied, that is younger than `most`. Else a replica that is always a little behind would ask for something newer each time,
+    /// and never have it.
+    pub(super) fn is_asking(&self, now: Instant, patience: Span, most: Span) -> bool {
         self.asked.is_some_and(|asked| now.since(asked) < patience)
+            || self.told.is_some_and(|(asked, _)| now.since(asked) < most)
     }
 
     /// A question is put.
@@ -69,15 +72,15 @@ mod tests {
     #[test]
     fn a_replica_is_as_fresh_as_its_question_once_it_has_caught_up() {
         let mut known = Freshness::default();
+        let asks = |known: &Freshness, at| known.is_asking(Instant(at), Span(60), Span(200));
         known.ask(Instant(100));
-        assert!(
-            known.is_asking(Instant(150), Span(60)) && !known.is_asking(Instant(160), Span(60))
-        );
+        assert!(asks(&known, 150) && !asks(&known, 160));
         known.answered(Instant(100), ANSWER);
-        assert!(!known.is_asking(Instant(150), Span(60)));
+        assert!(asks(&known, 299) && !asks(&known, 300), "the answer may still come to be of use");
         assert_eq!(known.age(Index(6), Instant(200)), None);
         assert_eq!(known.age(Index(7), Instant(200)), Some(Span(100)));
         assert_eq!(known.age(Index(7), Instant(300)), Some(Span(200)));
+        assert!(!asks(&known, 201));
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Outbox {
         let (now, timing) = (room.now.mono, &room.config.timing);
         let (most, patience) = (timing.max_staleness, timing.patience);
         let age = self.freshness.age(applied, now);
-        if age.is_none_or(|age| age.0 >= most.0 / 2) && !self.freshness.is_asking(now, patience) {
+        let old = age.is_none_or(|age| age.0 >= most.0 / 2);
+        if old && !self.freshness.is_asking(now, patience, most) {
             self.freshness.ask(now);
             self.ask_how_fresh(id, room);
         }

@@ -48,7 +48,7 @@ pub struct Counts {
     pub forwarded: u64,
     /// Reads of READONLY clients that were answered by a replica that does not lead.
     pub stale_reads: u64,
-    /// Commands of clients in cluster mode that were sent to another node with them.
+    /// Commands of clients in cluster mode that were told to ask another node.
     pub moved: u64,
     /// Attempts of clients to come in with a wrong name or password.
     pub logins_failed: u64,
