@@ -172,6 +172,27 @@ fn figures_of_a_node_are_those_of_all_its_engines() {
 }
 
 #[test]
+fn each_engine_knows_who_leads_the_groups_of_the_others() {
+    let mut node = Node::new();
+    for at in 0..2 {
+        node.turn(at, |turn| turn.client_in_cluster_mode(ClientId(0)));
+    }
+    for number in 0..20 {
+        assert_eq!(node.ask(number % 2, &format!("SET key{number} v")), "+OK\r\n");
+    }
+    for at in 0..2 {
+        assert_eq!(node.ask(at, "DBSIZE"), ":20\r\n", "all groups are led here");
+        assert_eq!(node.ask(at, "KEYS *").matches("$").count(), 20);
+        let slots = node.ask(at, "CLUSTER SLOTS");
+        assert!(slots.starts_with("*1\r\n*3\r\n:0\r\n:16383\r\n"), "{slots}");
+        assert!(node.ask(at, "CLUSTER INFO").contains("cluster_state:ok"));
+        let info = node.ask(at, "INFO");
+        assert_eq!(figure(&info, "redis_mode"), "cluster");
+        assert_eq!(figure(&info, "cluster_enabled"), "1");
+    }
+}
+
+#[test]
 fn settings_and_connections_are_those_of_all_engines() {
     let mut node = Node::new();
     assert_eq!(node.ask(0, "CONFIG SET timeout 77 hz 5 loglevel Debug"), "+OK\r\n");

@@ -67,10 +67,13 @@ fn who_is_slow_or_silent_is_hung_up_on() {
     let cluster = Cluster::start(1, &["--client-timeout", "2"]);
     let (redis, lines) = (cluster.address(0), cluster.lines_address(0));
     let (http, grpc) = (cluster.http_address(0), cluster.grpc_address(0));
+    let in_cluster_mode = cluster.cluster_address(0);
     std::thread::scope(|scope| {
-        let cases: [(&str, SocketAddr, &[u8]); 9] = [
+        let cases: [(&str, SocketAddr, &[u8]); 11] = [
             ("nothing", redis, b""),
             ("half a command", redis, b"*1\r\n$4\r\nPI"),
+            ("nothing", in_cluster_mode, b""),
+            ("half a command", in_cluster_mode, b"*1\r\n$4\r\nPI"),
             ("nothing", lines, b""),
             ("half a line", lines, b"{\"command\""),
             ("nothing", http, b""),

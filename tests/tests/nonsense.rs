@@ -146,8 +146,9 @@ fn nonsense_on_any_port_is_refused_and_disturbs_nobody() {
     let before = peak_bytes(cluster.process(0));
     for (what, bytes) in nonsense() {
         // What each may be answered with, if it is answered at all.
-        let ports: [(SocketAddr, &[u8]); 5] = [
+        let ports: [(SocketAddr, &[u8]); 6] = [
             (cluster.address(0), b"-"),
+            (cluster.cluster_address(0), b"-"),
             (cluster.nodes_address(0), b"DRFT"),
             (cluster.lines_address(0), b"{"),
             (cluster.http_address(0), b"HTTP/1.1 4"),

@@ -297,6 +297,7 @@ fn whoever_shows_nothing_good_is_refused_at_every_port() {
     let cluster = start(1, &arguments, &["--tls-clients", "require"]);
     let doors = [
         (cluster.address(0), ""),
+        (cluster.cluster_address(0), ""),
         (cluster.lines_address(0), ""),
         (cluster.http_address(0), "http/1.1"),
         (cluster.grpc_address(0), "h2"),

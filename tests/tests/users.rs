@@ -17,7 +17,11 @@ const RIGHT: &str = "Basic YWxpY2U6c3dvcmRmaXNo";
 const WRONG: &str = "Basic YWxpY2U6aGVycmluZw==";
 
 fn connect(cluster: &Cluster, at: usize) -> Connection {
-    let client = redis::Client::open(cluster.url(at)).expect("the address is well formed");
+    open(&cluster.url(at))
+}
+
+fn open(url: &str) -> Connection {
+    let client = redis::Client::open(url).expect("the address is well formed");
     let connected = client.get_connection().expect("the node takes connections");
     connected.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     connected
@@ -186,6 +190,11 @@ fn whoever_is_removed_is_let_in_nowhere() {
         assert_eq!(answer, refused("NOAUTH"), "node {at}");
         assert_eq!(say(&mut stranger, "AUTH root toor"), OK);
         assert_eq!(say(&mut stranger, "GET k"), Ok(Value::BulkString(b"v".to_vec())));
+        let in_cluster_mode = format!("redis://{}/", cluster.cluster_address(at));
+        let mut other = open(&in_cluster_mode);
+        for line in ["GET k", "CLUSTER SLOTS"] {
+            assert_eq!(say(&mut other, line), refused("NOAUTH"), "node {at}");
+        }
     }
 }
 
