@@ -182,7 +182,7 @@ fn each_engine_knows_who_leads_the_groups_of_the_others() {
     }
     for at in 0..2 {
         assert_eq!(node.ask(at, "DBSIZE"), ":20\r\n", "all groups are led here");
-        assert_eq!(node.ask(at, "KEYS *").matches("$").count(), 20);
+        assert_eq!(node.ask(at, "KEYS *").matches('$').count(), 20);
         let slots = node.ask(at, "CLUSTER SLOTS");
         assert!(slots.starts_with("*1\r\n*3\r\n:0\r\n:16383\r\n"), "{slots}");
         assert!(node.ask(at, "CLUSTER INFO").contains("cluster_state:ok"));
