@@ -128,7 +128,8 @@ pub struct Limits {
     pub command_bytes: usize,
     /// Keys that one entry of background expiry removes.
     pub expire_batch: u32,
-    /// Bytes in which all groups of an engine remember what has changed lately, for those who watch.
+    /// Bytes in which all groups of an engine remember what has changed lately, for those who watch. With none, nobody can
+    /// watch, and READONLY clients are answered by leaders.
     pub changes_bytes: usize,
 }
 

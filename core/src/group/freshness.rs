@@ -54,7 +54,8 @@ impl Freshness {
     }
 }
 
-/// The entry that an answer of `CHANGES partition $` speaks of; none if it is an error.
+/// The entry that an answer of `CHANGES partition $` speaks of: the last one that has changed anything. None if it is an error,
+/// as where no changes are remembered.
 fn place_in(answer: &[u8]) -> Option<Index> {
     let Ok(Some((Value::Array(items), _))) = decode(answer) else { return None };
     match items.into_iter().next() {

@@ -117,7 +117,7 @@ impl Changes {
     }
 
     /// Whether changes are remembered at all.
-    pub(super) fn kept(&self) -> bool {
+    pub fn kept(&self) -> bool {
         self.most > 0
     }
 

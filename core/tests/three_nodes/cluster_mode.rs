@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use driftless_core::command::connection::NodeAddress;
+use driftless_core::config::Limits;
 use driftless_core::placement::slot_of;
 use driftless_core::resp::{Items, Value, decode};
 use driftless_core::{ClientId, NodeId};
@@ -186,16 +187,38 @@ fn a_replica_answers_readonly_clients_and_is_no_older_than_agreed() {
     for round in 0..100 {
         assert_eq!(quickly(&mut three).1, 2 + round);
     }
+    // Alone, it goes on for as long as what it knows is young enough, and not longer.
     three.stop(leads);
-    let cut_off_at = three.now;
-    let mut last = 0;
-    for _ in 0..50 {
+    three.stop(3 - leads - at);
+    let (alone_since, before) = (three.now, three.nodes[at].engine.counts().stale_reads);
+    let (mut last, mut last_at) = (before, 0);
+    for _ in 0..100 {
         let (answer, stale) = quickly(&mut three);
         if stale > last {
             assert_eq!(answer, "$1\r\n1\r\n");
-            assert!(three.now - cut_off_at < 1_020 * MS, "it is older than that");
+            (last, last_at) = (stale, three.now - alone_since);
         }
-        last = stale;
     }
-    assert_eq!(three.ask(at, &["READWRITE"]).matches("+OK").count(), 1);
+    assert!(last >= before + 20, "it knew enough for half of the bound");
+    assert!(last_at <= 1_020 * MS, "{} ms later it is older than that", last_at / MS);
+}
+
+#[test]
+fn where_no_changes_are_remembered_leaders_answer_readonly_clients() {
+    let limits = Limits { changes_bytes: 0, ..Limits::default() };
+    let mut three = Three::with(1, limits);
+    three.run(20_000 * MS);
+    assert_eq!(three.ask(0, &["SET", "k", "1"]), "+OK\r\n");
+    for at in 0..3 {
+        assert_eq!(three.ask(at, &["READONLY"]), "+OK\r\n");
+        for value in ["1", "2", "3"] {
+            three.command(at, &["SET", "k", value]);
+            three.command(at, &["GET", "k"]);
+            three.run(100 * MS);
+            assert_eq!(three.answers(at), format!("+OK\r\n$1\r\n{value}\r\n"));
+        }
+        assert!(three.ask(at, &["CHANGES", "1", "$"]).starts_with("-ERR changes are not"));
+    }
+    let stale = three.nodes.iter().map(|node| node.engine.counts().stale_reads);
+    assert_eq!(stale.sum::<u64>(), 0, "no replica knows how old it is");
 }

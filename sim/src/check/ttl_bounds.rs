@@ -273,6 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn a_read_that_may_be_old_may_miss_a_key_and_not_show_one_that_is_over() {
+        let ask = |stage: &mut Stage, at, reply| {
+            stage.pass_until_ms(at);
+            let read = stage.asks_with(Kind::GetStale, "k", b"", 1_000_000_000);
+            stage.told(read, reply);
+        };
+        let mut stage = written();
+        ask(&mut stage, 100, Reply::Nil);
+        ask(&mut stage, TTL + TTL_BOUND_MS - 5, value());
+        stage.clean();
+        ask(&mut stage, TTL + TTL_BOUND_MS + 5, value());
+        stage.violates(NAME);
+    }
+
+    #[test]
     fn a_key_gone_too_early_is_found() {
         let mut stage = written();
         read(&mut stage, TTL - TTL_BOUND_MS - 5, Reply::Nil);

@@ -59,6 +59,10 @@ pub(super) fn read_changes(
         Err(text) => return reply.error(text),
     };
     let changes = store.changes();
+    if !changes.kept() {
+        // Where nothing is remembered nobody could tell where now is.
+        return reply.error("ERR changes are not remembered here");
+    }
     let after = options.after.unwrap_or(changes.last());
     let Some(later) = changes.since(after) else {
         return reply.error_format(format_args!(

@@ -1,7 +1,6 @@
 //! `measure hollow`: doors with nothing behind them. They are made of the same parts as the node's, read the same
 //! requests and write the same answers: what a door of the node costs beyond them is its own.
 
-use std::convert::Infallible;
 use std::io::{Read as _, Write as _, stdin, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
@@ -9,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use axum::Router;
 use axum::http::{Uri, header};
-use axum::response::IntoResponse as _;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use driftless::proto::kv_server::{Kv, KvServer};
 use driftless::proto::{
@@ -77,11 +76,11 @@ async fn serve(door: Door, stream: TcpStream, router: Router) {
     }
 }
 
-async fn by_http(uri: Uri) -> Result<axum::response::Response, Infallible> {
+async fn by_http(uri: Uri) -> impl IntoResponse {
     let key = uri.path().trim_start_matches("/get/");
     let value = "v".repeat(VALUE);
     let body = serde_json::json!({"key": key, "value": value, "ttl": null}).to_string();
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
 /// It holds one value, whatever it is asked for.
@@ -89,7 +88,7 @@ async fn by_http(uri: Uri) -> Result<axum::response::Response, Infallible> {
 struct Nothing;
 
 type Told<T> = Result<Response<T>, Status>;
-type Told1<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Pages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn not_here<T>() -> Told<T> {
     Err(Status::unimplemented("nothing but Get is measured"))
@@ -97,8 +96,8 @@ fn not_here<T>() -> Told<T> {
 
 #[tonic::async_trait]
 impl Kv for Nothing {
-    type ScanStream = Told1<ScanResponse>;
-    type WatchStream = Told1<WatchResponse>;
+    type ScanStream = Pages<ScanResponse>;
+    type WatchStream = Pages<WatchResponse>;
 
     async fn get(&self, _asked: Request<GetRequest>) -> Told<GetResponse> {
         Ok(Response::new(GetResponse { value: Some(vec![b'v'; VALUE]), ttl_ms: None }))
