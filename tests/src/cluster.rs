@@ -186,7 +186,7 @@ impl Cluster {
     }
 
     fn wait_until_listening(&mut self, at: usize) {
-        let address = self.address(at);
+        let (address, last) = (self.address(at), self.grpc_address(at));
         let log = self.log_path(at);
         let process = self.nodes[at].process.as_mut().expect("the node was spawned");
         until("the node takes connections", || {
@@ -194,7 +194,10 @@ impl Cluster {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 panic!("node {} ended at once ({status}):\n{log}", at + 1);
             }
-            TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok()
+            // The door for gRPC is the last one that a node opens.
+            let is_open =
+                |door| TcpStream::connect_timeout(door, Duration::from_millis(500)).is_ok();
+            (is_open(&address) && is_open(&last)).then_some(())
         });
     }
 }
